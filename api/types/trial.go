@@ -1,0 +1,131 @@
+package types
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+)
+
+// State is the state of a trial. Package trial holds the table of the
+// transitions between them, drawn in docs/state-machine.md.
+type State string
+
+// The trial states.
+const (
+	Queued     State = "queued"
+	Running    State = "running"
+	Paused     State = "paused"
+	Completed  State = "completed"
+	Pruned     State = "pruned"
+	Failed     State = "failed"
+	Infeasible State = "infeasible"
+	Cancelled  State = "cancelled"
+)
+
+// Finished reports whether no transition leaves s.
+func (s State) Finished() bool {
+	switch s {
+	case Completed, Pruned, Failed, Infeasible, Cancelled:
+		return true
+	case Queued, Running, Paused:
+	}
+	return false
+}
+
+// AttemptState is the state of an attempt.
+type AttemptState string
+
+// The attempt states.
+const (
+	Leased          AttemptState = "leased"
+	AttemptStarting AttemptState = "starting"
+	AttemptRunning  AttemptState = "running"
+	Stopping        AttemptState = "stopping"
+	Exited          AttemptState = "exited"
+	Lost            AttemptState = "lost"
+)
+
+// Finished reports whether the attempt is over.
+func (s AttemptState) Finished() bool { return s == Exited || s == Lost }
+
+// Trial is a trial as a client sees it.
+type Trial struct {
+	Number       int64            `json:"number"`
+	State        State            `json:"state"`
+	Reason       string           `json:"reason,omitempty"`
+	Params       Params           `json:"params"`
+	SpaceVersion int              `json:"space_version"`
+	Metrics      map[string]Float `json:"metrics,omitempty"`
+	Step         *int64           `json:"step,omitempty"`
+	Origin       string           `json:"origin"`
+	Arm          string           `json:"arm,omitempty"`
+	Explain      json.RawMessage  `json:"explain,omitempty"`
+	Attempts     []Attempt        `json:"attempts,omitempty"`
+	Created      time.Time        `json:"created"`
+	Started      *time.Time       `json:"started,omitempty"`
+	Finished     *time.Time       `json:"finished,omitempty"`
+}
+
+// Attempt is one try at running a trial as a client sees it.
+type Attempt struct {
+	Number   int          `json:"number"`
+	State    AttemptState `json:"state"`
+	Worker   string       `json:"worker,omitempty"`
+	Executor string       `json:"executor,omitempty"`
+	Reason   string       `json:"reason,omitempty"`
+	Exit     *int         `json:"exit,omitempty"`
+	Signal   string       `json:"signal,omitempty"`
+	Node     string       `json:"node,omitempty"`
+	Dir      string       `json:"dir,omitempty"`
+	Leased   time.Time    `json:"leased"`
+	Ended    *time.Time   `json:"ended,omitempty"`
+}
+
+// Report is a value of a named metric at a step of a running trial. A second
+// report of the same metric and step replaces the first.
+type Report struct {
+	Metric string `json:"metric"`
+	Step   int64  `json:"step"`
+	Value  Float  `json:"value"`
+}
+
+// Float is a float64 whose JSON form also holds "NaN", "Infinity" and
+// "-Infinity".
+type Float float64
+
+// MarshalJSON implements json.Marshaler.
+func (f Float) MarshalJSON() ([]byte, error) {
+	switch v := float64(f); {
+	case math.IsNaN(v):
+		return []byte(`"NaN"`), nil
+	case math.IsInf(v, 1):
+		return []byte(`"Infinity"`), nil
+	case math.IsInf(v, -1):
+		return []byte(`"-Infinity"`), nil
+	default:
+		return json.Marshal(v)
+	}
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *Float) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case `"NaN"`:
+		*f = Float(math.NaN())
+	case `"Infinity"`:
+		*f = Float(math.Inf(1))
+	case `"-Infinity"`:
+		*f = Float(math.Inf(-1))
+	default:
+		var v *float64
+		if err := json.Unmarshal(b, &v); err != nil {
+			return err
+		}
+		if v == nil {
+			return fmt.Errorf("null is no number; write \"NaN\"")
+		}
+		*f = Float(*v)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package trial
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest/space"
+)
+
+// EventKind is the kind of an event.
+type EventKind string
+
+// The event kinds.
+const (
+	// EventCreated: a trial with a point exists; it is pending until finished.
+	EventCreated EventKind = "created"
+	// EventStarted: an attempt of the trial was leased.
+	EventStarted EventKind = "started"
+	// EventReported: a report was counted.
+	EventReported EventKind = "reported"
+	// EventRequeued: its attempt was lost or interrupted; still pending. The
+	// reports of that attempt are void.
+	EventRequeued EventKind = "requeued"
+	// EventFinished: the trial reached a final state.
+	EventFinished EventKind = "finished"
+	// EventSpace: the study has a new space version.
+	EventSpace EventKind = "space"
+	// EventStudy: the study changed its state or budget.
+	EventStudy EventKind = "study"
+)
+
+// Event is one thing that happened in a study. Events are numbered without gap
+// by Seq and never change: what algorithms and stoppers know is a pure function
+// of them.
+type Event struct {
+	Seq   int64
+	Kind  EventKind
+	Trial int64 // number; -1 for events of the study
+	Time  time.Time
+
+	// Point and SpaceVersion are set for EventCreated. Point belongs to the
+	// space version that was current when the trial was created.
+	Point        space.Point
+	SpaceVersion int
+	// Report is set for EventReported.
+	Report Report
+	// Finish is set for EventFinished.
+	Finish *Finish
+	// Space is set for EventSpace: the new version.
+	Space *space.Space
+	// Detail is for people and subscribers, not for algorithms.
+	Detail json.RawMessage
+}
+
+// Finish is the result of a trial.
+type Finish struct {
+	State  types.State
+	Reason string
+	// Values has one value for each objective of the study, in order. For a
+	// completed trial all are finite. For a pruned one they are the values at
+	// the highest step reached, NaN where there is none. Else nil.
+	Values []float64
+	// Step is the highest step of the first objective's reports; -1 none.
+	Step int64
+	// Duration is from the first attempt's lease to the end.
+	Duration time.Duration
+	// Violations has one value for each outcome constraint, feasible if <= 0.
+	Violations []float64
+}
