@@ -15,6 +15,14 @@ import (
 // Store is a database of studies. All methods are safe for concurrent use; all
 // returned values belong to the caller.
 //
+// Times are stored as UTC with microseconds; what is finer is cut off. Who
+// wants a replay to equal the live run cuts them before use (Time does). Texts
+// are UTF-8 without NUL; any other byte is stored as U+FFFD. trial.Study.Space
+// is never set by a store: the caller compiles Spec.Space.
+//
+// Study, StudyByID, Trial, and every write of a study that does not exist fail
+// with NotFound; the other readers find nothing then.
+//
 // Errors are *types.Error: NotFound, Conflict (a precondition failed),
 // Superseded (another process owns the study now), Unavailable (busy beyond
 // patience, disk full, server away), Invalid (not a tuner database, or one of a
@@ -39,7 +47,8 @@ type Writer interface {
 	Commit(ctx context.Context, b Batch) error
 	// Submit queues b and returns at once; the channel yields one error (nil if
 	// durable) and is buffered. Batches submitted by one goroutine are applied
-	// in that order.
+	// in that order. Everything that b points to is read before Submit returns,
+	// so the caller may change it afterwards.
 	Submit(b Batch) <-chan error
 
 	// CreateStudy stores a new study (its ID, NextSeq and NextNumber are
@@ -60,7 +69,11 @@ type Writer interface {
 	DeleteStudy(ctx context.Context, study, epoch int64) error
 }
 
-// Batch is a change of one study by its owner.
+// Batch is a change of one study by its owner. Batch.Validate says what makes a
+// batch well formed; in short, its trials take exactly the numbers FromNumber
+// to ToNumber-1 and its events and reports exactly the sequence numbers FromSeq
+// to ToSeq-1. The Study fields of what the mutations hold are ignored: the
+// batch's counts.
 type Batch struct {
 	Study int64
 	// Epoch fences: if the study's epoch differs the batch fails with
@@ -78,13 +91,15 @@ type Mutation interface{ mutation() }
 
 // The mutations. "Put" inserts or replaces the whole row.
 type (
-	// PutStudy replaces spec, state and reason of the batch's study.
+	// PutStudy replaces spec, state and reason of the batch's study. Project
+	// and name cannot change: Invalid.
 	PutStudy struct {
 		Spec   types.StudySpec
 		State  types.StudyState
 		Reason string
 	}
-	// AddSpace stores a new space version (canonical JSON).
+	// AddSpace stores a new space version (canonical JSON), which must be one
+	// more than the study's; else Conflict.
 	AddSpace struct {
 		Version int
 		JSON    []byte
@@ -97,8 +112,10 @@ type (
 	UpdateTrial struct{ Trial *trial.Trial }
 	// PutAttempt inserts or replaces an attempt.
 	PutAttempt struct{ Attempt *trial.Attempt }
-	// PutReports inserts reports; a report of a (trial, attempt, metric, step)
-	// that exists replaces it.
+	// PutReports inserts reports. Each is the event EventReported of its Seq,
+	// whether AddEvents lists that event or not. A later report of the same
+	// (trial, attempt, metric, step) replaces it for Trials.Reports, while
+	// History.Events still yields both, for events never change.
 	PutReports struct{ Reports []trial.Report }
 	// AddDecision stores a stopper's decision to end a trial.
 	AddDecision struct {
@@ -110,10 +127,10 @@ type (
 		Time   time.Time
 	}
 	// AddEvents stores events. Point, Report, Finish and Space are not stored
-	// with the event, but in the rows of the same batch.
+	// with the event, but in the rows of the same batch; SpaceVersion is.
 	AddEvents struct{ Events []trial.Event }
 	// PutSuggesterState stores a snapshot that accounts for all events before
-	// Seq, and drops older ones.
+	// Seq, and drops older ones. One older than what is stored changes nothing.
 	PutSuggesterState struct {
 		Seq     int64
 		Name    string
@@ -134,7 +151,8 @@ type (
 		Response []byte
 		Time     time.Time
 	}
-	// AnswerCommand stores the answer of a command with its effect.
+	// AnswerCommand stores the answer of a command with its effect. Conflict if
+	// the study has no such command or it is answered already.
 	AnswerCommand struct {
 		ID       int64
 		Response []byte
@@ -142,18 +160,18 @@ type (
 	}
 )
 
-func (PutStudy) mutation()           {}
-func (AddSpace) mutation()           {}
-func (AddTrial) mutation()           {}
-func (UpdateTrial) mutation()        {}
-func (PutAttempt) mutation()         {}
-func (PutReports) mutation()         {}
-func (AddDecision) mutation()        {}
-func (AddEvents) mutation()          {}
-func (PutSuggesterState) mutation()  {}
-func (PutAttribute) mutation()       {}
-func (PutRequestKey) mutation()      {}
-func (AnswerCommand) mutation()      {}
+func (PutStudy) mutation()          {}
+func (AddSpace) mutation()          {}
+func (AddTrial) mutation()          {}
+func (UpdateTrial) mutation()       {}
+func (PutAttempt) mutation()        {}
+func (PutReports) mutation()        {}
+func (AddDecision) mutation()       {}
+func (AddEvents) mutation()         {}
+func (PutSuggesterState) mutation() {}
+func (PutAttribute) mutation()      {}
+func (PutRequestKey) mutation()     {}
+func (AnswerCommand) mutation()     {}
 
 // Studies reads studies.
 type Studies interface {
@@ -161,10 +179,11 @@ type Studies interface {
 	Study(ctx context.Context, project, name string) (trial.Study, error)
 	// StudyByID returns a study.
 	StudyByID(ctx context.Context, id int64) (trial.Study, error)
-	// ListStudies returns the studies of a project ("" all), by name, with their
-	// counts, after the given name, at most limit.
+	// ListStudies returns the studies of a project by name, with their counts,
+	// after the given name, at most limit (0: 1000). Project "" is all, by
+	// project and name; then after is "project/name".
 	ListStudies(ctx context.Context, project, after string, limit int) ([]StudySummary, error)
-	// Spaces returns all space versions of a study, from version 1.
+	// Spaces returns all space versions of a study, from version 1 at index 0.
 	Spaces(ctx context.Context, study int64) ([][]byte, error)
 	// Counts returns the number of trials in each state.
 	Counts(ctx context.Context, study int64) (types.Counts, error)
@@ -187,8 +206,8 @@ type Trials interface {
 	// trial and attempt number.
 	Attempts(ctx context.Context, study, number int64) ([]trial.Attempt, error)
 	// Reports returns the reports of a trial's last attempt that made any, by
-	// metric and step; metric "" is all; more than maxPoints (0: all) a metric are thinned evenly, keeping
-	// first and last.
+	// metric and step; metric "" is all; more than maxPoints (0: all) a metric
+	// are thinned evenly, keeping first and last (of 1, the last).
 	Reports(ctx context.Context, study, number int64, metric string, maxPoints int) ([]trial.Report, error)
 	// Attributes returns the attributes of a trial (-1: of the study) in a
 	// namespace.
@@ -207,22 +226,28 @@ type TrialFilter struct {
 	Limit int // 0: 1000
 }
 
-// TrialSort is an order of trials; ties are broken by number.
+// TrialSort is an order of trials; ties are broken by number. Desc turns the
+// order of values and numbers round, but what has no value stays last.
 type TrialSort string
 
-// The orders.
+// The orders. "" is SortNumber.
 const (
-	SortNumber   TrialSort = "number"
-	SortMetric   TrialSort = "metric" // trials without the metric come last
+	SortNumber TrialSort = "number"
+	// SortMetric puts NaN after all values, and trials without the metric last.
+	SortMetric TrialSort = "metric"
+	// SortFinished puts trials that are not finished last.
 	SortFinished TrialSort = "finished"
 )
 
 // History reads what the engine rebuilds a study from.
 type History interface {
-	// Events calls yield for the events of a study from Seq from on, in order,
-	// with Point as stored in Params (Event.Point is nil: the caller knows the
-	// spaces), Report and Finish filled in from the rows (Finish.Values is nil:
-	// the caller knows the objectives; Metrics are in StoredEvent).
+	// Events calls yield for the events of a study from Seq from on, in order
+	// and without gap, up to the last one when the call began, with Point as
+	// stored in Params (Event.Point and Event.Space are nil: the caller knows
+	// the spaces), Report and Finish filled in from the rows (Finish.Values and
+	// Violations are nil: the caller knows the objectives; Metrics are in
+	// StoredEvent). An error of yield ends the call and is returned as it is.
+	// No lock is held while yield runs.
 	Events(ctx context.Context, study, from int64, yield func(StoredEvent) error) error
 	// SuggesterState returns the latest snapshot; ok is false if there is none.
 	SuggesterState(ctx context.Context, study int64) (s PutSuggesterState, ok bool, err error)
@@ -235,23 +260,26 @@ type History interface {
 // StoredEvent is an event with what belongs to it in other tables.
 type StoredEvent struct {
 	trial.Event
-	Params  types.Params
-	Metrics map[string]float64
-	Trial   *trial.Trial // for EventCreated and EventFinished
+	Params  types.Params       // for EventCreated
+	Metrics map[string]float64 // for EventFinished
+	// Trial is the trial as it is now (not as it was then), for EventCreated
+	// and EventFinished.
+	Trial *trial.Trial
 }
 
 // Commands is the mailbox by which other processes reach the owner of a study.
 type Commands interface {
-	// AddCommand queues a command and returns its ID. A key that exists already
-	// returns the ID of the first.
+	// AddCommand queues a command and returns its ID. A key of the study that
+	// exists already returns the ID of the first; the key "" never exists.
 	AddCommand(ctx context.Context, study int64, kind string, payload []byte, key string, now time.Time) (int64, error)
 	// PendingCommands returns the commands without an answer of the studies, in
-	// the order of their IDs.
+	// the order of their IDs, at most limit (0: 1000).
 	PendingCommands(ctx context.Context, studies []int64, limit int) ([]Command, error)
 	// CommandAnswer returns the answer of a command; ok is false while there is
-	// none.
+	// none. NotFound if there is no such command (any more).
 	CommandAnswer(ctx context.Context, id int64) (response []byte, ok bool, err error)
-	// DropCommands removes answered commands older than the given time.
+	// DropCommands removes the commands that were answered before the given
+	// time.
 	DropCommands(ctx context.Context, before time.Time) error
 }
 

@@ -1,0 +1,70 @@
+package types
+
+// ControlKind is what a ControlRequest asks for.
+type ControlKind string
+
+// The control requests.
+const (
+	// Enqueue adds trials at given points (Points), before the algorithm's.
+	Enqueue ControlKind = "enqueue"
+	// Import adds finished trials (Trials).
+	Import ControlKind = "import"
+	// StopTrial cancels the trials of Numbers.
+	StopTrial ControlKind = "stop_trial"
+	// StopStudy ends the study: no new trials, running ones are cancelled.
+	StopStudy ControlKind = "stop"
+	// PauseStudy hands out no trials until ResumeStudy.
+	PauseStudy ControlKind = "pause"
+	// ResumeStudy goes on.
+	ResumeStudy ControlKind = "resume"
+	// Edit changes Budget and Parallelism where given.
+	Edit ControlKind = "edit"
+	// RemoveStudy deletes the study and all that belongs to it.
+	RemoveStudy ControlKind = "remove"
+)
+
+// ControlRequest changes a study by hand.
+type ControlRequest struct {
+	Study int64       `json:"study"`
+	Kind  ControlKind `json:"kind"`
+	// Key makes the request idempotent; empty for callers that cannot repeat it.
+	Key         string          `json:"key,omitempty"`
+	Points      []Params        `json:"points,omitempty"`
+	Trials      []FinishedTrial `json:"trials,omitempty"`
+	Numbers     []int64         `json:"numbers,omitempty"`
+	Reason      string          `json:"reason,omitempty"`
+	Budget      *Budget         `json:"budget,omitempty"`
+	Parallelism *int            `json:"parallelism,omitempty"`
+}
+
+// FinishedTrial is a result from elsewhere.
+type FinishedTrial struct {
+	Params  Params           `json:"params"`
+	State   State            `json:"state"`
+	Metrics map[string]Float `json:"metrics,omitempty"`
+	Reason  string           `json:"reason,omitempty"`
+}
+
+// ControlReply answers a ControlRequest.
+type ControlReply struct {
+	Study Study `json:"study"`
+	// Numbers are the trials that were added or cancelled.
+	Numbers []int64 `json:"numbers,omitempty"`
+}
+
+// AdoptRequest asks for the open attempts of a worker after its restart.
+type AdoptRequest struct {
+	Study  int64  `json:"study"`
+	Worker string `json:"worker"`
+}
+
+// Adopted is an attempt that its worker held before it restarted.
+type Adopted struct {
+	Lease    Lease    `json:"lease"`
+	Executor string   `json:"executor,omitempty"`
+	Handle   string   `json:"handle,omitempty"`
+	Dir      string   `json:"dir,omitempty"`
+	Cursor   string   `json:"cursor,omitempty"`
+	Stopping StopKind `json:"stopping,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
+}

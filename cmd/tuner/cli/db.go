@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/failpoint"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/store/sqlstore"
+	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/local"
+)
+
+// dbFlags say where studies live; every command has them.
+type dbFlags struct {
+	st      *State
+	db      string
+	dir     string
+	project string
+	url     string
+	durable string
+	verbose bool
+}
+
+func (f *dbFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.db, "db", "", "database: a file or postgres://… (default $TUNER_DB, else $XDG_DATA_HOME/tuner/tuner.db)")
+	fs.StringVar(&f.dir, "dir", "", "folder of the trial directories (default: trials beside the database)")
+	fs.StringVar(&f.project, "project", "default", "project of the study")
+	fs.StringVar(&f.url, "url", "", "server to use instead of a database")
+	fs.StringVar(&f.durable, "durability", "normal", "normal: survives any kill of processes; full: also a loss of power")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens inside")
+}
+
+// dsn is the database to use, as sqlstore takes it.
+func (f *dbFlags) dsn() (string, error) {
+	if f.url != "" || f.st.Getenv("TUNER_URL") != "" {
+		return "", types.Errorf(types.Unsupported, "this build has no client for a server yet").
+			WithRemedy("leave --url and TUNER_URL out and name a database with --db")
+	}
+	db := cmp.Or(f.db, f.st.Getenv("TUNER_DB"))
+	switch {
+	case db == "":
+		home, err := f.dataHome()
+		if err != nil {
+			return "", err
+		}
+		return filepath.Join(home, "tuner", "tuner.db"), nil
+	case isPostgres(db):
+		return db, nil
+	}
+	db = strings.TrimPrefix(db, "sqlite:")
+	if !filepath.IsAbs(db) {
+		db = filepath.Join(f.st.Dir, db)
+	}
+	return db, nil
+}
+
+func isPostgres(db string) bool {
+	return strings.HasPrefix(db, "postgres://") || strings.HasPrefix(db, "postgresql://")
+}
+
+func (f *dbFlags) dataHome() (string, error) {
+	if d := f.st.Getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
+		return d, nil
+	}
+	home := f.st.Getenv("HOME")
+	if home == "" {
+		home = f.st.Getenv("USERPROFILE")
+	}
+	if home == "" {
+		return "", usagef("neither XDG_DATA_HOME nor HOME is set").WithRemedy("name a database with --db")
+	}
+	return filepath.Join(home, ".local", "share"), nil
+}
+
+// trialsDir is the folder of trial directories.
+func (f *dbFlags) trialsDir(dsn string) (string, error) {
+	switch {
+	case f.dir != "" && filepath.IsAbs(f.dir):
+		return f.dir, nil
+	case f.dir != "":
+		return filepath.Join(f.st.Dir, f.dir), nil
+	case isPostgres(dsn):
+		home, err := f.dataHome()
+		return filepath.Join(home, "tuner", "trials"), err
+	}
+	return filepath.Join(filepath.Dir(dsn), strings.TrimSuffix(filepath.Base(dsn), ".db")+".trials"), nil
+}
+
+func (f *dbFlags) logger() *slog.Logger {
+	level := slog.LevelError
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(f.st.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// open opens the database with an engine, for commands that change studies.
+func (f *dbFlags) open(ctx context.Context) (*local.Local, error) {
+	dsn, err := f.dsn()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := f.trialsDir(dsn)
+	if err != nil {
+		return nil, err
+	}
+	fail, err := failpoint.Parse(f.st.Getenv(failpoint.Env))
+	if err != nil {
+		return nil, err
+	}
+	return local.Open(ctx, local.Config{DB: dsn, Dir: dir, Durability: f.durable, Failpoints: fail, Logger: f.logger()})
+}
+
+// read opens the database for commands that only look.
+func (f *dbFlags) read(ctx context.Context) (store.Store, error) {
+	dsn, err := f.dsn()
+	if err != nil {
+		return nil, err
+	}
+	return sqlstore.Open(ctx, sqlstore.Config{DSN: dsn, Durability: f.durable, Logger: f.logger(), Now: f.st.Now})
+}
+
+// study finds a study by name.
+func (f *dbFlags) study(ctx context.Context, db store.Store, name string) (trial.Study, error) {
+	st, err := db.Study(ctx, f.project, name)
+	return st, notFound(err, name)
+}

@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gotuner/tuner/api/types"
+	executor "github.com/gotuner/tuner/trial/executor/local"
+)
+
+// superviseCommand is the hidden command by which the local executor starts its
+// supervisor.
+const superviseCommand = "__supervise"
+
+// version is set by the linker; an unreleased build says what it was made from.
+var version = ""
+
+// Main runs the command line and returns the exit code.
+func Main(st State) int {
+	if len(st.Args) > 0 && st.Args[0] == superviseCommand {
+		if err := executor.Supervise(context.Background(), st.Args[1:]); err != nil {
+			complain(&st, err)
+			return exitInternal
+		}
+		return exitDone
+	}
+	root := newRoot(&st)
+	root.SetArgs(st.Args)
+	root.SetIn(st.Stdin)
+	root.SetOut(st.Stdout)
+	root.SetErr(st.Stderr)
+	err := root.ExecuteContext(context.Background())
+	if err != nil {
+		complain(&st, err)
+	}
+	return exitCode(err)
+}
+
+// newRoot builds the command tree.
+func newRoot(st *State) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tuner",
+		Short: "Find the best settings of anything that prints a number",
+		Long: `tuner runs your command many times with settings that it chooses, reads the
+numbers that the command prints, stops hopeless runs early, and shows the best.
+
+  tuner sweep --min loss -p lr=1e-5..1e-1:log -p layers=1..8 -n 50 -j 2 -- python train.py {args}
+
+tuner help sweep     all options of a sweep
+tuner help contract  what your program gets and what it has to print`,
+		SilenceErrors: true, SilenceUsage: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: false},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("there is no command %q", args[0]).WithRemedy("tuner help lists them")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%s", strings.TrimSpace(err.Error())).WithRemedy("see tuner help %s", c.Name())
+	})
+	db := &dbFlags{st: st}
+	db.register(root.PersistentFlags())
+	for _, add := range []func(*State, *dbFlags) *cobra.Command{
+		sweepCommand, lsCommand, showCommand, exportCommand, versionCommand,
+	} {
+		root.AddCommand(add(st, db))
+	}
+	return root
+}
+
+func versionCommand(st *State, _ *dbFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(st.Stdout, "tuner", Version())
+			return err
+		},
+	}
+}
+
+// Version is this build's version: the release, else the commit.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			v += " " + s.Value[:12]
+		}
+	}
+	return v
+}
+
+// nameArg wants exactly one study name.
+func nameArg(_ *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return usagef("name a study").WithRemedy("tuner ls lists them")
+	case 1:
+		return nil
+	}
+	return usagef("one study at a time, not %d", len(args))
+}
+
+// notFound turns a missing study into a sentence with the remedy.
+func notFound(err error, name string) error {
+	if types.CodeOf(err) == types.NotFound {
+		return types.Errorf(types.NotFound, "there is no study %q in this database", name).WithRemedy("tuner ls lists them; --db chooses another database")
+	}
+	return err
+}
+
+var errSilent = errors.New("")

@@ -1,0 +1,53 @@
+// Package filelock takes advisory locks on files, which the operating system
+// releases when the process ends, however it ends.
+package filelock
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// ErrHeld means that another process (or another Lock of this one) holds the
+// lock.
+var ErrHeld = errors.New("the lock is held")
+
+// Lock is a held lock.
+type Lock struct{ f *os.File }
+
+// Try takes the lock of the file at path, which is made with its folder if it
+// is missing, or returns ErrHeld.
+func Try(path string) (*Lock, error) { return take(path, false) }
+
+// Wait takes the lock of the file at path and waits for it if it is held.
+func Wait(path string) (*Lock, error) { return take(path, true) }
+
+func take(path string, wait bool) (*Lock, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f, wait); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Lock{f}, nil
+}
+
+// Free reports whether the file exists and nobody holds its lock.
+func Free(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return lock(f, false) == nil // closing releases it
+}
+
+// Release gives the lock up and leaves the file.
+func (l *Lock) Release() error { return l.f.Close() }
+
+// Path is the file's path.
+func (l *Lock) Path() string { return l.f.Name() }

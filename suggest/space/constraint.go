@@ -1,0 +1,131 @@
+package space
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+
+	"github.com/gotuner/tuner/api/types"
+)
+
+const (
+	maxConstraints      = 1000
+	maxConstraintLength = 1000 // bytes
+	maxConstraintNodes  = 300
+)
+
+// constraint is a compiled constraint. The expression library reads the text;
+// the tree is compiled to closures over a Point here, because constraints are
+// a small part of that language, run for each drawn point, and must neither
+// allocate nor call anything else.
+type constraint struct {
+	text string
+	refs []int // parameters it names, ascending, each once
+	expr expression
+}
+
+// holds reports whether the constraint is satisfied or names an inactive
+// parameter. Where a part that is evaluated has no value (a division by zero,
+// NaN compared), it is not satisfied.
+func (c *constraint) holds(p Point) bool {
+	for _, i := range c.refs {
+		if p[i] == nil {
+			return true
+		}
+	}
+	r := c.expr.eval(p)
+	return r.kind == boolResult && r.b
+}
+
+// gap is 0 if the constraint holds, else in (0,1] how far p is from it.
+func (c *constraint) gap(p Point) float64 {
+	if c.holds(p) {
+		return 0
+	}
+	return math.Max(c.expr.distance(p), math.SmallestNonzeroFloat64)
+}
+
+func (s *Space) compileConstraints(texts []string, f *faults) {
+	if len(texts) > maxConstraints {
+		f.addf("space.constraints", "there are %d constraints; %d is the most", len(texts), maxConstraints)
+		return
+	}
+	for i, text := range texts {
+		c, err := s.compileConstraint(strings.TrimSpace(text), fmt.Sprintf("space.constraints[%d]", i))
+		if err != nil {
+			f.add(err)
+			continue
+		}
+		s.constraints = append(s.constraints, c)
+	}
+}
+
+func (s *Space) compileConstraint(text, field string) (*constraint, *types.Error) {
+	switch {
+	case text == "":
+		return nil, fault(field, "the constraint is empty")
+	case len(text) > maxConstraintLength:
+		return nil, fault(field, "the constraint has %d bytes; %d is the most", len(text), maxConstraintLength)
+	}
+	config := conf.CreateNew()
+	config.MaxNodes = maxConstraintNodes
+	tree, err := parser.ParseWithConfig(text, config)
+	if err != nil {
+		return nil, s.syntaxFault(text, field, err)
+	}
+	k := &constraintCompiler{space: s, refs: map[int]bool{}}
+	e, refused := k.compile(tree.Node)
+	switch {
+	case refused != nil:
+		refused.Message = "in " + text + ": " + refused.Message
+		return nil, refused.WithField(field)
+	case e.typ != boolType:
+		return nil, fault(field, "%s is %s, neither true nor false", text, e.typ).
+			WithRemedy("compare it with something, as in x <= 1")
+	case len(k.refs) == 0:
+		return nil, fault(field, "%s names no parameter", text).WithRemedy("known are %s", list(s.references()))
+	}
+	c := &constraint{text: text, expr: e}
+	for i := range k.refs {
+		c.refs = append(c.refs, i)
+	}
+	slices.Sort(c.refs)
+	return c, nil
+}
+
+func (s *Space) syntaxFault(text, field string, err error) *types.Error {
+	msg, at := err.Error(), ""
+	if fe, ok := errors.AsType[*file.Error](err); ok {
+		msg, at = fe.Message, fmt.Sprintf(" at column %d", fe.Column+1)
+	}
+	if strings.Contains(msg, "maximum allowed nodes") {
+		return fault(field, "the constraint is too long: it has more than %d operators, names and numbers", maxConstraintNodes)
+	}
+	return fault(field, "in %s: %s%s", text, msg, at).WithRemedy("%s", constraintHelp)
+}
+
+const constraintHelp = "a constraint knows + - * / % **, == != < <= > >=, in [...], and or not, ? :, " +
+	"and the functions abs ceil exp floor log max min round sqrt"
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// words are read by the expression language as something else than names.
+var words = []string{"true", "false", "nil", "in", "not", "and", "or", "let", "if", "else", "matches", "contains", "startsWith", "endsWith"}
+
+// references are the names of the parameters as constraints write them.
+func (s *Space) references() []string {
+	names := s.names()
+	for i, n := range names {
+		if !identifier.MatchString(n) || slices.Contains(words, n) {
+			names[i] = fmt.Sprintf("$env[%q]", n)
+		}
+	}
+	return names
+}

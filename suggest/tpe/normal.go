@@ -1,0 +1,103 @@
+package tpe
+
+import "math"
+
+// Standard normal distribution, careful where a naive formula loses all digits:
+// in the tails and for intervals that are narrow beside the deviation.
+
+const (
+	logSqrt2Pi = 0.918938533204672741780329736405617639861397473637783412817
+	// tail is where the normal distribution function is replaced by its
+	// asymptotic series; math.Erfc would underflow a little further out.
+	tail = -30
+	// narrow is the width below which the mass of an interval is the density in
+	// its middle times its width. The relative error is width^2*|m^2-1|/24 for
+	// the middle m, which stays below the error of subtracting two logarithms.
+	narrow = 1e-5
+)
+
+// logNormCDF is the logarithm of the standard normal distribution function.
+func logNormCDF(x float64) float64 {
+	switch {
+	case x > 5:
+		return math.Log1p(-0.5 * math.Erfc(x/math.Sqrt2))
+	case x > tail:
+		return math.Log(0.5 * math.Erfc(-x/math.Sqrt2))
+	}
+	// Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.12.
+	r := 1 / (x * x)
+	series := 1 - r*(1-r*(3-r*(15-r*105)))
+	return -0.5*x*x - math.Log(-x) - logSqrt2Pi + math.Log(series)
+}
+
+// logNormMass is the logarithm of the standard normal mass of [a, b], a < b.
+func logNormMass(a, b float64) float64 {
+	if a > 0 {
+		a, b = -b, -a
+	}
+	if m := 0.5 * (a + b); (b-a)*math.Max(1, math.Abs(m)) < narrow {
+		return -0.5*m*m - logSqrt2Pi + math.Log(b-a)
+	}
+	if b > 0 { // the mean lies inside: a sum of two positive terms
+		return math.Log(0.5 * (math.Erf(b/math.Sqrt2) - math.Erf(a/math.Sqrt2)))
+	}
+	lb := logNormCDF(b)
+	return lb + math.Log(-math.Expm1(logNormCDF(a)-lb))
+}
+
+// truncNorm is the u-quantile (0 <= u < 1) of the standard normal distribution
+// truncated to [a, b], a < b.
+func truncNorm(u, a, b float64) float64 {
+	if a > 0 { // mirror, so that the digits are where the mass is
+		return -truncNormLeft(1-u, -b, -a)
+	}
+	return truncNormLeft(u, a, b)
+}
+
+// truncNormLeft is truncNorm for a <= 0.
+func truncNormLeft(u, a, b float64) float64 {
+	if b < tail {
+		// Out here the density falls like exp(|b|*x) from b leftwards.
+		x := b + math.Log(u+(1-u)*math.Exp(b*(b-a)))/-b
+		return clamp(x, a, b)
+	}
+	pa, pb := 0.5*math.Erfc(-a/math.Sqrt2), 0.5*math.Erfc(-b/math.Sqrt2)
+	p := pa + u*(pb-pa)
+	if p <= 0.5 {
+		return clamp(-math.Sqrt2*math.Erfcinv(2*p), a, b)
+	}
+	qa, qb := 0.5*math.Erfc(a/math.Sqrt2), 0.5*math.Erfc(b/math.Sqrt2)
+	q := qb + (1-u)*(qa-qb)
+	return clamp(math.Sqrt2*math.Erfcinv(2*q), a, b)
+}
+
+func clamp(x, a, b float64) float64 {
+	switch {
+	case x < a:
+		return a
+	case x > b:
+		return b
+	}
+	return x
+}
+
+// logSumExp is log(sum(exp(v))). Terms that are 45 nats below the greatest are
+// left out: each is less than 3e-20 of the sum.
+func logSumExp(v []float64) float64 {
+	top := math.Inf(-1)
+	for _, x := range v {
+		if x > top {
+			top = x
+		}
+	}
+	if math.IsInf(top, -1) {
+		return top
+	}
+	s := 0.0
+	for _, x := range v {
+		if d := x - top; d > -45 {
+			s += math.Exp(d)
+		}
+	}
+	return top + math.Log(s)
+}

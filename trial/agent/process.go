@@ -1,0 +1,323 @@
+package agent
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/trial/collect"
+	"github.com/gotuner/tuner/trial/executor"
+	"github.com/gotuner/tuner/trial/executor/argv"
+	"github.com/gotuner/tuner/trial/executor/procenv"
+)
+
+// DefaultGrace is the time between the stop signal and KILL.
+const DefaultGrace = 30 * time.Second
+
+// Processes launches trials as processes, each in a directory of its own:
+//
+//	Root/12/params.json          the parameters
+//	Root/12/1/stdout.log …       what attempt 1 of trial 12 wrote
+//	Root/12/1/checkpoint/        TUNER_CHECKPOINT_DIR of that attempt
+type Processes struct {
+	Project, Study string
+	Run            types.RunSpec
+	Root           string // absolute
+	Template       *argv.Template
+	Env            *procenv.Env
+	// GPUs has the devices of each slot; empty for none.
+	GPUs []string
+	// NewCollector makes the reader of one attempt's output, from a cursor that
+	// an earlier one gave ("" for the start).
+	NewCollector func(cursor string) (collect.Collector, error)
+	// Objectives are the metrics that a trial must report.
+	Objectives []string
+	Now        func() time.Time
+	// Warn is told what the user should know about the program; may be nil.
+	Warn func(string)
+}
+
+var _ Launcher = (*Processes)(nil)
+
+// Launch makes the attempt's directories and its command line.
+func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
+	t := p.trial(l)
+	dir := p.attemptDir(l.Ref)
+	if err := os.MkdirAll(t.CheckpointDir, 0o700); err != nil {
+		return nil, types.Errorf(types.Unavailable, "make the trial's directory: %w", err)
+	}
+	params, err := l.Params.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	if err := writeFile(t.ParamsFile, append(params, '\n')); err != nil {
+		return nil, err
+	}
+	spec := executor.Spec{ID: p.id(l.Ref), Ref: l.Ref, AttemptDir: dir, Lease: l}
+	if spec.Argv, err = p.Template.Expand(t); err != nil {
+		return nil, err
+	}
+	gpu := ""
+	if len(p.GPUs) > 0 {
+		gpu = p.GPUs[slot%len(p.GPUs)]
+	}
+	if spec.Env, err = p.Env.For(t, gpu); err != nil {
+		return nil, err
+	}
+	spec.Dir = p.Run.Dir
+	if spec.Dir == "{trial.dir}" {
+		spec.Dir = t.Dir
+	}
+	return p.job(spec, t, "")
+}
+
+// Resume watches an attempt that runs already.
+func (p *Processes) Resume(a types.Adopted) (*Job, error) {
+	spec := executor.Spec{ID: p.id(a.Lease.Ref), Ref: a.Lease.Ref, Lease: a.Lease,
+		AttemptDir: cmp.Or(a.Dir, p.attemptDir(a.Lease.Ref))}
+	return p.job(spec, p.trial(a.Lease), a.Cursor)
+}
+
+func (p *Processes) id(r types.AttemptRef) string {
+	return fmt.Sprintf("%s/%s/%d/%d", p.Project, p.Study, r.Trial, r.Attempt)
+}
+
+func (p *Processes) attemptDir(r types.AttemptRef) string {
+	return filepath.Join(p.Root, strconv.FormatInt(r.Trial, 10), strconv.Itoa(r.Attempt))
+}
+
+// trial is what the process is told.
+func (p *Processes) trial(l types.Lease) procenv.Trial {
+	dir := filepath.Join(p.Root, strconv.FormatInt(l.Ref.Trial, 10))
+	t := procenv.Trial{Project: p.Project, Study: p.Study, Number: l.Ref.Trial, Attempt: l.Ref.Attempt,
+		Dir: dir, ParamsFile: filepath.Join(dir, "params.json"),
+		CheckpointDir: filepath.Join(p.attemptDir(l.Ref), "checkpoint"), ResumeFrom: l.ResumeFrom,
+		Seed: l.Seed, Budget: l.Budget, Texts: make(map[string]string, len(l.Params))}
+	for i, q := range l.Params {
+		t.Texts[q.Name] = l.Texts[i]
+	}
+	return t
+}
+
+func (p *Processes) job(spec executor.Spec, t procenv.Trial, cursor string) (*Job, error) {
+	col, err := p.NewCollector(cursor)
+	if err != nil {
+		return nil, err
+	}
+	out := &processOutput{col: col, open: map[string]*os.File{}, now: p.Now, paths: map[string]string{
+		"stdout": filepath.Join(spec.AttemptDir, "stdout.log"),
+		"stderr": filepath.Join(spec.AttemptDir, "stderr.log"),
+	}}
+	if f := p.Run.MetricFile; f != "" {
+		f = strings.ReplaceAll(f, "{trial.dir}", t.Dir)
+		if !filepath.IsAbs(f) {
+			f = filepath.Join(cmp.Or(spec.Dir, p.Run.Dir), f)
+		}
+		out.paths["file"] = f
+	}
+	j := &Job{Spec: spec, Output: out, Timeout: time.Duration(p.Run.Timeout), Grace: time.Duration(p.Run.Grace),
+		StopSignal: cmp.Or(p.Run.StopSignal, "TERM")}
+	if j.Grace == 0 {
+		j.Grace = DefaultGrace
+	}
+	j.Finish = func(st executor.Status) types.FinishRequest { return p.finish(spec, out, st) }
+	return j, nil
+}
+
+// finish is what the end of a process means, if nobody asked for it.
+func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.Status) types.FinishRequest {
+	req := types.FinishRequest{Signal: st.Signal}
+	if st.Phase == executor.Gone {
+		req.Outcome = types.OutcomeLost
+		req.Reason = cmp.Or(st.Err, "its process is gone and left no exit status: it, its supervisor or the machine was killed")
+		return req
+	}
+	elapsed := st.Ended.Sub(st.Started)
+	req.Metrics = map[string]types.Float{
+		"trial.elapsed": types.Float(elapsed.Seconds()),
+		"trial.cpu":     types.Float(st.CPU.Seconds()),
+		"trial.maxrss":  types.Float(st.MaxRSS),
+	}
+	if st.Signal == "" {
+		exit := st.Exit
+		req.Exit = &exit
+	}
+	why, infeasible := out.col.Infeasible()
+	switch {
+	case infeasible:
+		req.Outcome, req.Reason = types.OutcomeInfeasible, cmp.Or(why, "the program declared it infeasible")
+	case st.Signal != "":
+		req.Outcome, req.Reason = types.OutcomeFailed, "killed by signal "+st.Signal+hint(st.Signal)+lastLine(spec.AttemptDir)
+	case st.Exit != 0 && st.Exit == p.Run.InfeasibleExit:
+		req.Outcome, req.Reason = types.OutcomeInfeasible, fmt.Sprintf("exit code %d, which means infeasible", st.Exit)
+	case st.Exit != 0:
+		req.Outcome, req.Reason = types.OutcomeFailed, fmt.Sprintf("exit code %d%s", st.Exit, lastLine(spec.AttemptDir))
+	default:
+		req.Outcome = types.OutcomeCompleted
+		if m := p.missing(out, req.Metrics); m != "" {
+			req.Outcome, req.Reason = types.OutcomeFailed, m
+		}
+		p.buffers(out, st)
+	}
+	return req
+}
+
+func hint(signal string) string {
+	if signal == "KILL" {
+		return " (by hand, or the machine ran out of memory)"
+	}
+	return ""
+}
+
+// missing says in words that an objective was not seen, "" if all were.
+func (p *Processes) missing(out *processOutput, measured map[string]types.Float) string {
+	var names []string
+	for _, s := range out.col.Seen() {
+		names = append(names, s.Metric)
+	}
+	for _, o := range p.Objectives {
+		if _, ok := measured[o]; ok || slices.Contains(names, o) {
+			continue
+		}
+		if len(names) == 0 {
+			return fmt.Sprintf("it ended without the metric %s: its output has no metric at all", o)
+		}
+		return fmt.Sprintf("it ended without the metric %s; its output has %s", o, strings.Join(names, ", "))
+	}
+	return ""
+}
+
+// buffers warns of a program whose reports all come at its end.
+func (p *Processes) buffers(out *processOutput, st executor.Status) {
+	const long, last = 10 * time.Second, time.Second
+	if p.Warn != nil && out.reports > 1 && st.Ended.Sub(st.Started) > long && st.Ended.Sub(out.first) < last {
+		p.Warn("all reports of a trial arrived in its last second: your program buffers its output; flush after each line, or run it under stdbuf -oL")
+	}
+}
+
+// lastLine quotes the last line of stderr, which usually says what went wrong.
+func lastLine(attemptDir string) string {
+	lines := Tail(filepath.Join(attemptDir, "stderr.log"), 1)
+	if len(lines) == 0 {
+		return ""
+	}
+	l := lines[0]
+	if r := []rune(l); len(r) > 200 {
+		l = string(r[:200]) + "…"
+	}
+	return ": " + l
+}
+
+// Tail returns up to n last lines of a file that are not empty, from its last
+// 64 KiB; none if it cannot be read.
+func Tail(path string, n int) []string {
+	const window = 64 << 10
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	b := make([]byte, min(info.Size(), window))
+	k, err := f.ReadAt(b, info.Size()-int64(len(b)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil
+	}
+	var lines []string
+	for l := range bytes.Lines(b[:k]) {
+		if l = bytes.TrimRight(l, "\r\n \t"); len(l) > 0 {
+			lines = append(lines, strings.ToValidUTF8(string(l), "�"))
+		}
+	}
+	return lines[max(0, len(lines)-n):]
+}
+
+// writeFile writes a small file that appears whole or not at all.
+func writeFile(path string, b []byte) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return types.Errorf(types.Unavailable, "write %s: %w", filepath.Base(path), err)
+	}
+	return os.Rename(tmp, path)
+}
+
+// processOutput reads the files that a process writes.
+type processOutput struct {
+	col     collect.Collector
+	paths   map[string]string
+	open    map[string]*os.File
+	buf     []byte
+	now     func() time.Time
+	first   time.Time // of the first report
+	reports int
+}
+
+// Poll implements Output.
+func (o *processOutput) Poll(final bool) ([]types.Report, string, error) {
+	var errs []error
+	offsets := o.col.Offsets()
+	for stream, path := range o.paths {
+		if err := o.read(stream, path, offsets[stream]); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	rs, cursor := o.col.Take(final)
+	if len(rs) > 0 && o.reports == 0 {
+		o.first = o.now()
+	}
+	o.reports += len(rs)
+	return rs, cursor, errors.Join(errs...)
+}
+
+// read feeds the collector what a file has behind the offset.
+func (o *processOutput) read(stream, path string, offset int64) error {
+	f := o.open[stream]
+	if f == nil {
+		var err error
+		if f, err = os.Open(path); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		o.open[stream] = f
+	}
+	if o.buf == nil {
+		o.buf = make([]byte, 64<<10)
+	}
+	for {
+		n, err := f.ReadAt(o.buf, offset)
+		offset += int64(n)
+		if n > 0 {
+			o.col.Write(stream, o.buf[:n])
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// Close implements Output.
+func (o *processOutput) Close() error {
+	var errs []error
+	for _, f := range o.open {
+		errs = append(errs, f.Close())
+	}
+	o.open = map[string]*os.File{}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,207 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/trial"
+)
+
+// control changes the study by hand.
+func (s *study) control(tx *txn, req types.ControlRequest) (types.ControlReply, error) {
+	from := s.st.NextNumber
+	var reply types.ControlReply
+	var err error
+	switch req.Kind {
+	case types.Enqueue:
+		err = s.addPoints(tx, req.Points, trial.FromUser)
+	case types.Import:
+		err = s.importTrials(tx, req.Trials)
+	case types.StopTrial:
+		reply.Numbers, err = s.cancel(tx, req.Numbers, req.Reason)
+	case types.StopStudy:
+		s.stopStudy(tx, req.Reason)
+	case types.PauseStudy:
+		s.setState(tx, types.StudyPaused, req.Reason)
+	case types.ResumeStudy:
+		s.finishedHere, s.failedHere, s.sinceBest = 0, 0, 0
+		s.setState(tx, types.StudyActive, "")
+	case types.Edit:
+		err = s.edit(tx, req)
+	case types.RemoveStudy:
+		if s.counts.Running > 0 {
+			err = types.Errorf(types.Conflict, "%d trials of %s run", s.counts.Running, s.st.Spec.Name).WithRemedy("stop it first: tuner stop %s", s.st.Spec.Name)
+		}
+	default:
+		err = types.Errorf(types.Invalid, "the request %q is not known", req.Kind)
+	}
+	if err != nil {
+		return types.ControlReply{}, err
+	}
+	for n := from; n < s.st.NextNumber; n++ {
+		reply.Numbers = append(reply.Numbers, n)
+	}
+	reply.Study = s.view()
+	return reply, nil
+}
+
+// tryPoint completes a partial point: an active parameter that is not named
+// takes its default or the middle of its range.
+func tryPoint(sp *space.Space, q types.Params) (space.Point, error) {
+	p, err := sp.FromParams(q)
+	if err != nil {
+		return nil, err
+	}
+	sp.Repair(p)
+	for i, v := range p {
+		if _, given := q.Get(sp.Param(i).Name); given && v == nil {
+			return nil, types.Errorf(types.Invalid, "%s is inactive at this point", sp.Param(i).Name).
+				WithRemedy("leave it out, or choose values that make it active")
+		}
+	}
+	return p, sp.Validate(p)
+}
+
+// addPoints queues trials at given points, all or none.
+func (s *study) addPoints(tx *txn, points []types.Params, origin trial.Origin) error {
+	ps := make([]space.Point, len(points))
+	for i, q := range points {
+		p, err := tryPoint(s.st.Space, q)
+		if err != nil {
+			return types.Errorf(types.CodeOf(err), "point %d: %w", i+1, err)
+		}
+		ps[i] = p
+	}
+	for _, p := range ps {
+		lt := &liveTrial{point: p, Trial: trial.Trial{Params: s.st.Space.Params(p), Origin: origin, Priority: 1, Parent: -1}}
+		if err := s.add(tx, lt); err != nil {
+			return err
+		}
+	}
+	if len(ps) > 0 && s.st.State == types.StudyFinished {
+		s.setState(tx, types.StudyActive, "")
+	}
+	return nil
+}
+
+// importTrials adds results from elsewhere, all or none.
+func (s *study) importTrials(tx *txn, ts []types.FinishedTrial) error {
+	ps := make([]space.Point, len(ts))
+	for i, t := range ts {
+		p, err := s.st.Space.FromParams(t.Params)
+		if err == nil {
+			err = s.st.Space.Validate(p)
+		}
+		if err == nil && !t.State.Finished() {
+			err = types.Errorf(types.Invalid, "%q is no final state", t.State)
+		}
+		if err == nil && t.State == types.Completed {
+			for _, o := range s.st.Spec.Objectives {
+				if _, ok := t.Metrics[o.Metric]; !ok {
+					err = types.Errorf(types.Invalid, "a completed trial needs the metric %s", o.Metric)
+				}
+			}
+		}
+		if err != nil {
+			return types.Errorf(types.CodeOf(err), "trial %d of the import: %w", i+1, err)
+		}
+		ps[i] = p
+	}
+	for i, t := range ts {
+		s.importTrial(tx, ps[i], t)
+	}
+	return nil
+}
+
+func (s *study) importTrial(tx *txn, p space.Point, f types.FinishedTrial) {
+	t := &trial.Trial{Study: s.id, Number: s.st.NextNumber, SpaceVersion: s.st.SpaceVersion,
+		Params: s.st.Space.Params(p), Origin: trial.FromImport, Parent: -1, Reason: f.Reason,
+		Created: tx.now, Finished: tx.now, Step: -1, Metrics: map[string]float64{}}
+	for k, v := range f.Metrics {
+		t.Metrics[k] = float64(v)
+	}
+	if err := t.ApplyImport(f.State); err != nil {
+		panic(err) // importTrials checked the state
+	}
+	s.st.NextNumber++
+	s.count("", t.State)
+	s.put(store.AddTrial{Trial: t})
+	s.emit(trial.Event{Kind: trial.EventCreated, Trial: t.Number, Time: tx.now, Point: p, SpaceVersion: t.SpaceVersion})
+	fin := &trial.Finish{State: t.State, Reason: t.Reason, Step: -1}
+	if t.State == types.Completed || t.State == types.Pruned {
+		fin.Values = s.objectives(t.Metrics)
+	}
+	s.emit(trial.Event{Kind: trial.EventFinished, Trial: t.Number, Time: tx.now, Finish: fin})
+	s.tally(t.Number, fin)
+}
+
+// cancel ends queued trials at once and asks running ones to stop.
+func (s *study) cancel(tx *txn, numbers []int64, reason string) ([]int64, error) {
+	if reason == "" {
+		reason = "stopped by hand"
+	}
+	for _, n := range numbers {
+		if s.live[n] == nil {
+			return nil, types.Errorf(types.Conflict, "trial %d is over or does not exist", n)
+		}
+	}
+	for _, n := range numbers {
+		lt := s.live[n]
+		if lt.State == types.Running {
+			if !lt.stop.Stop {
+				s.halt(tx, lt, types.StopCancelled, reason, lt.Step)
+			}
+			continue
+		}
+		s.dequeue(n)
+		s.mustStep(lt, trial.Cancel)
+		lt.Reason, lt.Finished = reason, tx.now
+		delete(s.live, n)
+		s.saveTrial(lt)
+		s.emit(trial.Event{Kind: trial.EventFinished, Trial: n, Time: tx.now,
+			Finish: &trial.Finish{State: lt.State, Reason: reason, Step: -1}})
+	}
+	return numbers, nil
+}
+
+// stopStudy cancels everything and hands out no more.
+func (s *study) stopStudy(tx *txn, reason string) {
+	if reason == "" {
+		reason = "stopped by hand"
+	}
+	var all []int64
+	for _, p := range s.pendingPoints() {
+		all = append(all, p.Number)
+	}
+	if _, err := s.cancel(tx, all, reason); err != nil {
+		panic(err) // all are live
+	}
+	s.setState(tx, types.StudyStopped, reason)
+}
+
+// edit changes budget and parallelism where given.
+func (s *study) edit(tx *txn, req types.ControlRequest) error {
+	spec := s.st.Spec
+	if req.Budget != nil {
+		spec.Budget = *req.Budget
+	}
+	if req.Parallelism != nil {
+		spec.Parallelism = *req.Parallelism
+	}
+	if err := checkSpec(spec); err != nil {
+		return err
+	}
+	if sameBudget(spec.Budget, s.st.Spec.Budget) && spec.Parallelism == s.st.Spec.Parallelism {
+		return nil
+	}
+	s.st.Spec = spec
+	s.put(store.PutStudy{Spec: spec, State: s.st.State, Reason: s.st.Reason})
+	if s.st.State == types.StudyFinished && s.spent(tx) == "" {
+		s.setState(tx, types.StudyActive, "")
+	}
+	s.emit(trial.Event{Kind: trial.EventStudy, Trial: -1, Time: tx.now,
+		Detail: detail("edit", fmt.Sprintf("trials %d, parallelism %d", spec.Budget.Trials, spec.Parallelism))})
+	return nil
+}

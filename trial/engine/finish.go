@@ -1,0 +1,316 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/trial"
+)
+
+// finish ends an attempt and, unless it goes back to the queue, its trial.
+func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, error) {
+	lt, err := s.holder(req.Ref)
+	if err != nil {
+		return types.FinishReply{}, err
+	}
+	if err := checkReports(req.Reports); err != nil {
+		return types.FinishReply{}, err
+	}
+	s.ingest(tx, lt, req.Reports)
+	tx.buffered = false
+	a := lt.attempt
+	if req.Cursor != "" {
+		a.Cursor = req.Cursor
+	}
+	a.Exit, a.Signal = req.Exit, req.Signal
+	outcome, reason := lt.outcome(req)
+	if a.Reason == "" {
+		a.Reason = reason
+	}
+	act := trial.Exit
+	if outcome == types.OutcomeLost {
+		act = trial.Vanish
+	}
+	s.endAttempt(tx, lt, act)
+	switch outcome {
+	case types.OutcomeInterrupted, types.OutcomeLost:
+		s.requeue(tx, lt, outcome == types.OutcomeLost, reason)
+	default:
+		s.end(tx, lt, outcome, reason, req.Metrics)
+	}
+	reply := types.FinishReply{State: lt.State, Reason: lt.Reason}
+	if req.Next != nil {
+		next, err := s.lease(context.Background(), tx, *req.Next)
+		if err != nil {
+			// The trial is finished; whoever asks again for a lease gets the error.
+			next = types.LeaseReply{Status: types.LeaseWait, Reason: err.Error()}
+		}
+		reply.Next = &next
+	}
+	return reply, nil
+}
+
+// outcome is what an attempt's end means: an intended stop is never a failure,
+// whatever the holder saw.
+func (lt *liveTrial) outcome(req types.FinishRequest) (types.Outcome, string) {
+	switch lt.attempt.Stopping {
+	case types.StopPruned:
+		return types.OutcomePruned, lt.attempt.Reason
+	case types.StopCancelled:
+		return types.OutcomeCancelled, cmp.Or(lt.attempt.Reason, "cancelled")
+	case types.StopInterrupt:
+		if req.Outcome == types.OutcomeFailed || req.Outcome == types.OutcomeLost {
+			return types.OutcomeInterrupted, cmp.Or(lt.attempt.Reason, "interrupted")
+		}
+	case types.StopTimeout:
+		if req.Outcome != types.OutcomeCompleted {
+			return types.OutcomeFailed, cmp.Or(lt.attempt.Reason, req.Reason)
+		}
+	}
+	return req.Outcome, req.Reason
+}
+
+// endAttempt closes the current attempt.
+func (s *study) endAttempt(tx *txn, lt *liveTrial, act trial.Action) {
+	if err := lt.attempt.Apply(act); err != nil {
+		panic(err) // the current attempt of a live trial is never finished
+	}
+	lt.attempt.Ended = tx.now
+	s.saveAttempt(lt)
+	lt.attempt = nil
+	if act == trial.Vanish {
+		s.wake() // its holder, should it live, learns that it is superseded
+	}
+}
+
+// requeue hands the trial out again, unless too many attempts were lost.
+func (s *study) requeue(tx *txn, lt *liveTrial, lost bool, reason string) {
+	if lost {
+		lt.Lost++
+		retries := s.st.Spec.Retries
+		if retries == 0 {
+			retries = DefaultRetries
+		}
+		if lt.Lost > max(0, retries) {
+			s.end(tx, lt, types.OutcomeFailed, fmt.Sprintf("lost %d times, last: %s", lt.Lost, reason), nil)
+			return
+		}
+	}
+	s.mustStep(lt, trial.Requeue)
+	lt.Reason, lt.stop, lt.series, lt.Step = reason, types.Decision{}, nil, -1
+	s.enqueue(lt)
+	s.saveTrial(lt)
+	s.emit(trial.Event{Kind: trial.EventRequeued, Trial: lt.Number, Time: tx.now, Detail: detail("reason", reason)})
+}
+
+func detail(kv ...string) json.RawMessage {
+	m := map[string]string{}
+	for i := 0; i+1 < len(kv); i += 2 {
+		m[kv[i]] = kv[i+1]
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return b
+}
+
+func (s *study) mustStep(lt *liveTrial, a trial.Action) {
+	if err := s.step(lt, a); err != nil {
+		panic(err) // callers checked the state
+	}
+}
+
+// end gives a running trial its final state.
+func (s *study) end(tx *txn, lt *liveTrial, o types.Outcome, reason string, given map[string]types.Float) {
+	lt.Metrics = lt.finals(s.st.Spec.Strategy, given)
+	values := s.objectives(lt.Metrics)
+	act := map[types.Outcome]trial.Action{
+		types.OutcomeCompleted: trial.Complete, types.OutcomePruned: trial.Prune, types.OutcomeFailed: trial.Fail,
+		types.OutcomeInfeasible: trial.Infeasible, types.OutcomeCancelled: trial.Cancel,
+	}[o]
+	if act == "" {
+		act, reason = trial.Fail, fmt.Sprintf("unknown outcome %q", o)
+	}
+	if act == trial.Complete {
+		act, reason = s.judge(values, lt.Metrics)
+	}
+	s.mustStep(lt, act)
+	lt.Reason, lt.Finished = reason, tx.now
+	fin := &trial.Finish{State: lt.State, Reason: reason, Step: lt.Step, Duration: tx.now.Sub(lt.Started)}
+	if lt.State == types.Completed || lt.State == types.Pruned {
+		fin.Values = values
+	}
+	delete(s.live, lt.Number)
+	s.saveTrial(lt)
+	s.emit(trial.Event{Kind: trial.EventFinished, Trial: lt.Number, Time: tx.now, Finish: fin})
+	s.tally(lt.Number, fin)
+	s.afterEnd(tx)
+}
+
+// finals are the values of all metrics by the study's strategy, replaced by
+// those that were given explicitly.
+func (lt *liveTrial) finals(strategy string, given map[string]types.Float) map[string]float64 {
+	m := make(map[string]float64, len(lt.series)+len(given))
+	for name, sr := range lt.series {
+		switch strategy {
+		case "min":
+			m[name] = sr.min
+		case "max":
+			m[name] = sr.max
+		default:
+			m[name] = sr.last
+		}
+	}
+	for name, v := range given {
+		m[name] = float64(v)
+	}
+	return m
+}
+
+// objectives are the objectives' values, NaN where a metric is missing.
+func (s *study) objectives(metrics map[string]float64) []float64 {
+	v := make([]float64, len(s.st.Spec.Objectives))
+	for i, o := range s.st.Spec.Objectives {
+		x, ok := metrics[o.Metric]
+		if !ok {
+			x = math.NaN()
+		}
+		v[i] = x
+	}
+	return v
+}
+
+// judge says what a trial is that ran to its end: completed, infeasible if an
+// objective is no number, failed if one was never reported.
+func (s *study) judge(values []float64, metrics map[string]float64) (trial.Action, string) {
+	for i, o := range s.st.Spec.Objectives {
+		if _, ok := metrics[o.Metric]; !ok {
+			seen := "it reported no metric at all"
+			if len(metrics) > 0 {
+				seen = "it reported " + strings.Join(slices.Sorted(maps.Keys(metrics)), ", ")
+			}
+			return trial.Fail, fmt.Sprintf("the trial ended without reporting %s; %s", o.Metric, seen)
+		}
+		if v := values[i]; math.IsNaN(v) || math.IsInf(v, 0) {
+			return trial.Infeasible, fmt.Sprintf("%s is %v", o.Metric, v)
+		}
+	}
+	return trial.Complete, ""
+}
+
+// tally keeps the totals that budgets and failure rules need.
+func (s *study) tally(number int64, fin *trial.Finish) {
+	s.sinceBest++
+	if fin.State == types.Completed && s.best.add(s.st.Spec.Objectives, number, fin.Values) {
+		s.sinceBest = 0
+	}
+	s.finishedHere++
+	if fin.State == types.Failed {
+		s.failedHere++
+	}
+}
+
+// afterEnd ends the study where a finished trial was its last.
+func (s *study) afterEnd(tx *txn) {
+	if s.st.State != types.StudyActive {
+		return
+	}
+	b := s.st.Spec.Budget
+	switch {
+	case s.failedHere >= FirstFailures && s.failedHere == s.finishedHere && b.MaxFailures == 0:
+		s.setState(tx, types.StudyStopped, fmt.Sprintf("the first %d trials all failed", s.failedHere))
+	case b.MaxFailures > 0 && s.failedHere >= b.MaxFailures:
+		s.setState(tx, types.StudyStopped, fmt.Sprintf("%d trials failed, which is the limit", s.failedHere))
+	case b.Target != nil && s.best.reaches(s.st.Spec.Objectives[0], *b.Target):
+		s.setState(tx, types.StudyFinished, fmt.Sprintf("%s reached the target %v", s.st.Spec.Objectives[0].Metric, *b.Target))
+	case b.Patience > 0 && s.sinceBest >= b.Patience:
+		s.setState(tx, types.StudyFinished, fmt.Sprintf("no better value in the last %d trials", s.sinceBest))
+	case b.Trials > 0 && s.counts.Spent() >= b.Trials && len(s.live) == 0:
+		s.setState(tx, types.StudyFinished, s.spent(tx))
+	}
+}
+
+// finishedBefore answers a repeated Finish of a trial that is over.
+func (e *Engine) finishedBefore(ctx context.Context, req types.FinishRequest) (types.FinishReply, error) {
+	t, err := e.cfg.Store.Trial(ctx, req.Ref.Study, req.Ref.Trial)
+	if err != nil {
+		return types.FinishReply{}, err
+	}
+	as, err := e.cfg.Store.Attempts(ctx, req.Ref.Study, req.Ref.Trial)
+	if err != nil {
+		return types.FinishReply{}, err
+	}
+	for _, a := range as {
+		if a.Number == req.Ref.Attempt && a.Token == req.Ref.Token && a.Number == t.Attempts {
+			reply := types.FinishReply{State: t.State, Reason: t.Reason}
+			if req.Next != nil {
+				next, err := e.Lease(ctx, *req.Next)
+				if err != nil {
+					return reply, err
+				}
+				reply.Next = &next
+			}
+			return reply, nil
+		}
+	}
+	return types.FinishReply{}, types.Errorf(types.Superseded, "attempt %d of trial %d was superseded; the trial is %s",
+		req.Ref.Attempt, req.Ref.Trial, t.State)
+}
+
+// expire puts trials back whose lease is over.
+func (s *study) expire(ctx context.Context) {
+	for _, a := range s.overdue() {
+		if reclaim := s.e.cfg.Reclaim; reclaim != nil {
+			if err := reclaim(ctx, a); err != nil {
+				s.e.cfg.Logger.Warn("an attempt whose lease is over could not be ended; its trial waits",
+					"trial", a.Trial, "attempt", a.Number, "error", err)
+				continue
+			}
+		}
+		_, err := change(ctx, s, txn{}, func(s *study, tx *txn) (struct{}, error) {
+			lt := s.live[a.Trial]
+			if lt == nil || lt.attempt == nil || lt.attempt.Number != a.Number || lt.attempt.Expires.After(tx.now) {
+				return struct{}{}, nil
+			}
+			reason := fmt.Sprintf("no sign of life from worker %s for %v", a.Worker, s.e.cfg.LeaseTTL.Round(time.Second))
+			lt.attempt.Reason = cmp.Or(lt.attempt.Reason, reason)
+			intent := lt.attempt.Stopping
+			s.endAttempt(tx, lt, trial.Vanish)
+			switch intent {
+			case types.StopPruned:
+				s.end(tx, lt, types.OutcomePruned, lt.stop.Reason, nil)
+			case types.StopCancelled:
+				s.end(tx, lt, types.OutcomeCancelled, lt.stop.Reason, nil)
+			default:
+				s.requeue(tx, lt, true, reason)
+			}
+			return struct{}{}, nil
+		})
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (s *study) overdue() []trial.Attempt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.e.cfg.Now()
+	var out []trial.Attempt
+	for _, lt := range s.live {
+		if lt.attempt != nil && !lt.attempt.Expires.After(now) {
+			out = append(out, *lt.attempt)
+		}
+	}
+	slices.SortFunc(out, func(a, b trial.Attempt) int { return cmp.Compare(a.Trial, b.Trial) })
+	return out
+}

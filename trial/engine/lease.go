@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/trial"
+)
+
+// lease answers a LeaseRequest, waiting up to req.Wait for a trial.
+func lease(ctx context.Context, e *Engine, req types.LeaseRequest) (types.LeaseReply, error) {
+	wait := time.Duration(req.Wait)
+	req.Wait = 0
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	for {
+		var changed <-chan struct{}
+		reply, err := call(ctx, e, req.Study, kindLease, req, func(s *study, tx *txn) (types.LeaseReply, error) {
+			r, err := s.lease(ctx, tx, req)
+			changed = s.changed
+			return r, err
+		})
+		if err != nil || reply.Status != types.LeaseWait || wait <= 0 {
+			return reply, err
+		}
+		if changed == nil { // the owner is another process: ask again soon
+			changed = afterIdle(ctx)
+		}
+		select {
+		case <-changed:
+		case <-deadline.C:
+			return reply, nil
+		case <-ctx.Done():
+			return types.LeaseReply{}, context.Cause(ctx)
+		}
+	}
+}
+
+// lease hands out up to req.Max trials.
+func (s *study) lease(ctx context.Context, tx *txn, req types.LeaseRequest) (types.LeaseReply, error) {
+	if req.Key != "" {
+		if again := s.leasesOf(req); len(again) > 0 {
+			return types.LeaseReply{Status: types.LeaseGranted, Leases: again}, nil
+		}
+	}
+	var leases []types.Lease
+	reply := types.LeaseReply{}
+	for range max(1, req.Max) {
+		lt, status, reason, err := s.next(ctx, tx)
+		if err != nil && len(leases) == 0 {
+			return types.LeaseReply{}, err
+		}
+		reply.Status, reply.Reason = status, reason
+		if lt == nil {
+			break
+		}
+		leases = append(leases, s.hand(tx, lt, req))
+	}
+	if len(leases) > 0 {
+		return types.LeaseReply{Status: types.LeaseGranted, Leases: leases}, nil
+	}
+	return reply, nil
+}
+
+// leasesOf finds the leases that an earlier request with the same key made.
+func (s *study) leasesOf(req types.LeaseRequest) []types.Lease {
+	var out []types.Lease
+	for _, lt := range s.live {
+		if lt.attempt != nil && lt.attempt.Key == req.Key && lt.attempt.Worker == req.Worker {
+			out = append(out, s.leaseOf(lt, req.Texts))
+		}
+	}
+	slices.SortFunc(out, func(a, b types.Lease) int { return int(a.Ref.Trial - b.Ref.Trial) })
+	return out
+}
+
+// next returns the trial to hand out: a queued one, else a new one if state and
+// budget allow. A nil trial comes with the reason.
+func (s *study) next(ctx context.Context, tx *txn) (*liveTrial, types.LeaseStatus, string, error) {
+	switch s.st.State {
+	case types.StudyPaused:
+		return nil, types.LeaseWait, "the study is paused", nil
+	case types.StudyFinished, types.StudyStopped:
+		return nil, types.LeaseDone, s.st.Reason, nil
+	case types.StudyActive:
+	}
+	if p := s.st.Spec.Parallelism; p > 0 && s.runningTrials() >= int64(p) {
+		return nil, types.LeaseWait, fmt.Sprintf("%d trials run, which is the study's parallelism", p), nil
+	}
+	if len(s.queue) > 0 {
+		return s.live[s.queue[0]], types.LeaseGranted, "", nil
+	}
+	if reason := s.spent(tx); reason != "" {
+		return s.idle(tx, reason)
+	}
+	if s.exhausted {
+		return s.idle(tx, "every point of the space has been tried")
+	}
+	lt, err := s.create(ctx, tx)
+	if types.CodeOf(err) == types.Exhausted {
+		s.exhausted = true
+		return s.idle(tx, "every point of the space has been tried")
+	}
+	return lt, types.LeaseGranted, "", err
+}
+
+// idle ends the study if nothing runs, else lets the caller wait: a running
+// trial may come back to the queue.
+func (s *study) idle(tx *txn, reason string) (*liveTrial, types.LeaseStatus, string, error) {
+	if s.counts.Running > 0 {
+		return nil, types.LeaseWait, reason + "; the last trials still run", nil
+	}
+	s.setState(tx, types.StudyFinished, reason)
+	return nil, types.LeaseDone, reason, nil
+}
+
+// spent says in words why no new trial may be created, "" if one may.
+func (s *study) spent(tx *txn) string {
+	b := s.st.Spec.Budget
+	if b.Trials > 0 && s.counts.Spent()+int64(len(s.live)) >= b.Trials {
+		return fmt.Sprintf("the budget of %d trials is spent", b.Trials)
+	}
+	if d := time.Duration(b.Time); d > 0 && !s.started.IsZero() && tx.now.Sub(s.started) >= d {
+		return fmt.Sprintf("the study's time of %v is over", d)
+	}
+	return ""
+}
+
+// create asks the algorithm for the next point and makes a queued trial of it.
+func (s *study) create(ctx context.Context, tx *txn) (*liveTrial, error) {
+	basis := trial.Basis{Seq: s.st.NextSeq}
+	pending := s.pendingPoints()
+	for _, p := range pending {
+		basis.Pending = append(basis.Pending, p.Number)
+	}
+	props, err := s.suggest.Suggest(ctx, suggest.Request{Numbers: []int64{s.st.NextNumber}, Pending: pending})
+	if err != nil {
+		return nil, err
+	}
+	p := props[0]
+	if err := s.st.Space.Validate(p.Point); err != nil {
+		return nil, types.Errorf(types.Internal, "algorithm %s proposed an invalid point: %w", s.st.Spec.Algorithm.Name, err)
+	}
+	lt := &liveTrial{point: p.Point, Trial: trial.Trial{
+		Params: s.st.Space.Params(p.Point), Origin: trial.FromAlgorithm,
+		Basis: basis, Arm: p.Arm, Explain: p.Explain, Parent: -1,
+	}}
+	return lt, s.add(tx, lt)
+}
+
+// add numbers a new trial and queues it.
+func (s *study) add(tx *txn, lt *liveTrial) error {
+	if err := s.step(lt, trial.Enqueue); err != nil {
+		return err
+	}
+	lt.Study, lt.Number, lt.SpaceVersion = s.id, s.st.NextNumber, s.st.SpaceVersion
+	lt.Created, lt.Step = tx.now, -1
+	s.st.NextNumber++
+	s.live[lt.Number] = lt
+	s.enqueue(lt)
+	lt.trialPending = true
+	s.touched = append(s.touched, lt)
+	s.put(store.AddTrial{Trial: &lt.Trial})
+	s.emit(trial.Event{Kind: trial.EventCreated, Trial: lt.Number, Time: tx.now,
+		Point: lt.point, SpaceVersion: lt.SpaceVersion})
+	return nil
+}
+
+// hand leases a queued trial.
+func (s *study) hand(tx *txn, lt *liveTrial, req types.LeaseRequest) types.Lease {
+	ttl := s.ttl(req)
+	if err := s.step(lt, trial.Lease); err != nil {
+		panic(err) // the queue holds queued trials only
+	}
+	s.dequeue(lt.Number)
+	lt.Attempts++
+	lt.stop, lt.series, lt.Step = types.Decision{}, nil, -1
+	if lt.Started.IsZero() {
+		lt.Started = tx.now
+	}
+	if s.started.IsZero() {
+		s.started = tx.now
+	}
+	a := &trial.Attempt{
+		Study: s.id, Trial: lt.Number, Number: lt.Attempts, State: types.Leased,
+		Token: s.e.cfg.NewToken(), Worker: req.Worker, Executor: req.Executor, Node: req.Node,
+		Leased: tx.now, Expires: tx.now.Add(ttl), Key: req.Key,
+	}
+	lt.attempt = a
+	s.saveTrial(lt)
+	s.saveAttempt(lt)
+	s.emit(trial.Event{Kind: trial.EventStarted, Trial: lt.Number, Time: tx.now})
+	return s.leaseOf(lt, req.Texts)
+}
+
+func (s *study) ttl(req types.LeaseRequest) time.Duration {
+	if d := time.Duration(req.TTL); d > 0 {
+		return d
+	}
+	return s.e.cfg.LeaseTTL
+}
+
+// leaseOf is the wire form of the trial's current lease.
+func (s *study) leaseOf(lt *liveTrial, texts bool) types.Lease {
+	a := lt.attempt
+	l := types.Lease{
+		Ref: a.Ref(), Expires: a.Expires, Params: lt.Params, Budget: lt.Budget, Arm: lt.Arm,
+		Seed: trialSeed(s.st.Spec.Seed, lt.Number),
+	}
+	if texts {
+		sp := s.spaces[lt.SpaceVersion-1]
+		for i, v := range lt.point {
+			if v == nil {
+				l.Inactive = append(l.Inactive, sp.Param(i).Name)
+			} else {
+				l.Texts = append(l.Texts, sp.Text(i, v))
+			}
+		}
+	}
+	return l
+}
+
+// saveTrial stores the columns of lt that change. The store reads the row when
+// the commit is submitted.
+func (s *study) saveTrial(lt *liveTrial) {
+	if !lt.trialPending {
+		lt.trialPending = true
+		s.touched = append(s.touched, lt)
+		s.put(store.UpdateTrial{Trial: &lt.Trial})
+	}
+}
+
+func (s *study) saveAttempt(lt *liveTrial) {
+	if lt.attemptPending != lt.attempt {
+		lt.attemptPending = lt.attempt
+		s.touched = append(s.touched, lt)
+		s.put(store.PutAttempt{Attempt: lt.attempt})
+	}
+}
+
+// trialSeed derives a trial's seed from the study's: positive, different for
+// each number, and the same whenever it is asked for (SplitMix64's finaliser,
+// Steele, Lea and Flood 2014).
+func trialSeed(seed, number int64) int64 {
+	z := uint64(seed) + 0x9e3779b97f4a7c15*(uint64(number)+1)
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
+	z ^= z >> 31
+	return int64(z >> 33) // 31 bits, which every language's seed function takes
+}

@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
+)
+
+// load rebuilds a study from the store: totals and the algorithm's knowledge
+// from the events, unfinished trials from their rows. O(events).
+func (e *Engine) load(ctx context.Context, st trial.Study) (*study, error) {
+	s := &study{e: e, id: st.ID, epoch: st.Epoch, st: st, live: map[int64]*liveTrial{}, changed: make(chan struct{}), stops: make(chan struct{}),
+		fromSeq: st.NextSeq, fromNumber: st.NextNumber}
+	raw, err := e.cfg.Store.Spaces(ctx, st.ID)
+	if err != nil {
+		return nil, err
+	}
+	for i, b := range raw {
+		sp, err := space.Parse(b)
+		if err != nil {
+			return nil, types.Errorf(types.Internal, "stored space version %d: %w", i+1, err)
+		}
+		s.spaces = append(s.spaces, sp)
+	}
+	s.st.SpaceVersion = len(s.spaces)
+	s.st.Space = s.spaces[len(s.spaces)-1]
+	if s.suggest, s.stopper, err = e.build(s.st.Spec, s.st.Space); err != nil {
+		return nil, err
+	}
+	if err := s.replay(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.loadLive(ctx)
+}
+
+// build makes the algorithm and the stopper of a spec.
+func (e *Engine) build(spec types.StudySpec, sp *space.Space) (suggest.Suggester, earlystop.Stopper, error) {
+	return build(e.cfg, spec, sp)
+}
+
+func build(cfg Config, spec types.StudySpec, sp *space.Space) (suggest.Suggester, earlystop.Stopper, error) {
+	det := spec.Deterministic
+	if det == "" {
+		det = "auto"
+	}
+	sg, err := cfg.NewSuggester(spec.Algorithm, suggest.Config{
+		Space: sp, Objectives: spec.Objectives, Seed: spec.Seed, Deterministic: det})
+	if err != nil {
+		return nil, nil, err
+	}
+	stp, err := cfg.NewStopper(spec.Stopper, earlystop.Config{Objectives: spec.Objectives, Seed: spec.Seed})
+	return sg, stp, err
+}
+
+// replay feeds the stored events to the algorithm and the stopper. Trials whose
+// point is not valid in the current space version stay unknown to them.
+func (s *study) replay(ctx context.Context) error {
+	const chunk = 1024
+	hidden := map[int64]bool{}
+	states := map[int64]types.State{}
+	var buf []trial.Event
+	flush := func() {
+		s.suggest.Observe(buf)
+		buf = buf[:0]
+	}
+	err := s.e.cfg.Store.Events(ctx, s.id, 0, func(se store.StoredEvent) error {
+		ev := se.Event
+		switch ev.Kind {
+		case trial.EventCreated:
+			p, visible, err := s.pointOf(se.Trial.SpaceVersion, se.Params)
+			if err != nil {
+				return types.Errorf(types.Internal, "stored trial %d: %w", ev.Trial, err)
+			}
+			ev.Point, ev.SpaceVersion, ev.Report = p, s.st.SpaceVersion, trial.Report{}
+			hidden[ev.Trial] = !visible
+			states[ev.Trial] = types.Queued
+		case trial.EventStarted:
+			if s.started.IsZero() {
+				s.started = ev.Time
+			}
+		case trial.EventFinished:
+			if ev.Finish == nil {
+				return types.Errorf(types.Internal, "the event of trial %d's end has no result", ev.Trial)
+			}
+			if st := ev.Finish.State; st == types.Completed || st == types.Pruned {
+				ev.Finish.Values = s.objectives(se.Metrics)
+			}
+			s.count("", ev.Finish.State)
+			delete(states, ev.Trial)
+			s.tally(ev.Trial, ev.Finish)
+		case trial.EventSpace, trial.EventStudy:
+			return nil
+		case trial.EventReported, trial.EventRequeued:
+		}
+		if !hidden[ev.Trial] {
+			s.stopper.Observe(ev)
+			if buf = append(buf, ev); len(buf) == chunk {
+				flush()
+			}
+		}
+		return nil
+	})
+	flush()
+	s.finishedHere, s.failedHere = 0, 0
+	return err
+}
+
+// pointOf is a stored point in the current space; visible is false if it is
+// not valid there, and the point is then that of its own version.
+func (s *study) pointOf(version int, params types.Params) (p space.Point, visible bool, err error) {
+	if version < 1 || version > len(s.spaces) {
+		return nil, false, fmt.Errorf("space version %d does not exist", version)
+	}
+	sp := s.spaces[version-1]
+	p, err = sp.FromParams(params)
+	if err != nil || sp == s.st.Space {
+		return p, true, err
+	}
+	if q, ok := s.st.Space.Translate(sp, p); ok {
+		return q, true, nil
+	}
+	return p, false, nil
+}
+
+// loadLive reads the unfinished trials with their current attempts.
+func (s *study) loadLive(ctx context.Context) error {
+	now := s.e.cfg.Now()
+	f := store.TrialFilter{States: []types.State{types.Queued, types.Running, types.Paused}, Sort: store.SortNumber}
+	for {
+		page, next, err := s.e.cfg.Store.ListTrials(ctx, s.id, f)
+		if err != nil {
+			return err
+		}
+		for _, t := range page {
+			lt := &liveTrial{Trial: t}
+			if lt.point, err = s.spaces[t.SpaceVersion-1].FromParams(t.Params); err != nil {
+				return types.Errorf(types.Internal, "stored trial %d: %w", t.Number, err)
+			}
+			s.live[t.Number] = lt
+			s.count("", t.State)
+			switch t.State {
+			case types.Queued:
+				s.enqueue(lt)
+			case types.Running:
+				if err := s.loadAttempt(ctx, lt); err != nil {
+					return err
+				}
+				// Our own absence must not cost anybody a lease.
+				lt.attempt.Expires = now.Add(s.e.cfg.LeaseTTL)
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		f.After = next
+	}
+}
+
+func (s *study) loadAttempt(ctx context.Context, lt *liveTrial) error {
+	as, err := s.e.cfg.Store.Attempts(ctx, s.id, lt.Number)
+	if err != nil {
+		return err
+	}
+	if len(as) == 0 || as[len(as)-1].State.Finished() {
+		return types.Errorf(types.Internal, "stored trial %d runs without an attempt", lt.Number)
+	}
+	lt.attempt = &as[len(as)-1]
+	if k := lt.attempt.Stopping; k != "" {
+		lt.stop = types.Decision{Stop: true, Kind: k, Reason: lt.attempt.Reason}
+	}
+	rs, err := s.e.cfg.Store.Reports(ctx, s.id, lt.Number, "", 0)
+	if err != nil {
+		return err
+	}
+	for _, r := range rs {
+		if r.Attempt != lt.attempt.Number {
+			continue
+		}
+		lt.add(r.Metric, r.Step, r.Value)
+		if r.Metric == s.st.Spec.Objectives[0].Metric {
+			lt.Step = max(lt.Step, r.Step)
+		}
+	}
+	return nil
+}

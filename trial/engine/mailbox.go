@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+)
+
+// The kinds of commands in the mailbox.
+const (
+	kindLease   = "lease"
+	kindReport  = "report"
+	kindBeat    = "beat"
+	kindFinish  = "finish"
+	kindAdopt   = "adopt"
+	kindControl = "control"
+)
+
+// call runs op on the study here if this process owns it or can own it, else
+// sends req to the owner through the store and waits for the answer.
+func call[Q, R any](ctx context.Context, e *Engine, id int64, kind string, req Q, op func(*study, *txn) (R, error)) (R, error) {
+	var zero R
+	for {
+		s, err := e.own(ctx, id)
+		if err != nil {
+			return zero, err
+		}
+		if s == nil {
+			return post[Q, R](ctx, e, id, kind, req)
+		}
+		r, err := change(ctx, s, txn{}, op)
+		switch {
+		case err == errDropped:
+			continue
+		case types.CodeOf(err) == types.Superseded && e.ownedStudy(id) != s:
+			// Another process became the owner while this one thought it was.
+			continue
+		}
+		return r, err
+	}
+}
+
+// post queues a command for the owner and polls for its answer. If the owner
+// dies the command is answered by the next one, which may be this process.
+func post[Q, R any](ctx context.Context, e *Engine, id int64, kind string, req Q) (R, error) {
+	var zero R
+	body, err := json.Marshal(req)
+	if err != nil {
+		return zero, types.Errorf(types.Internal, "encode %s: %w", kind, err)
+	}
+	cmd, err := e.cfg.Store.AddCommand(ctx, id, kind, body, e.cfg.NewToken(), e.cfg.Now())
+	if err != nil {
+		return zero, err
+	}
+	poll := time.NewTicker(mailboxBusy)
+	defer poll.Stop()
+	for n := 1; ; n++ {
+		answer, ok, err := e.cfg.Store.CommandAnswer(ctx, cmd)
+		if err != nil {
+			return zero, err
+		}
+		if ok {
+			return decodeAnswer[R](answer)
+		}
+		if n%50 == 0 {
+			if _, err := e.own(ctx, id); err != nil { // its mailbox loop answers then
+				return zero, err
+			}
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return zero, context.Cause(ctx)
+		}
+	}
+}
+
+type answer struct {
+	Error  *types.Error    `json:"error,omitempty"`
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+func encodeAnswer(reply any, err error) []byte {
+	var a answer
+	if err == nil {
+		a.Result, err = json.Marshal(reply)
+	}
+	if err != nil {
+		a = answer{Error: asError(err)}
+	}
+	b, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // strings and valid JSON always encode
+	}
+	return b
+}
+
+func asError(err error) *types.Error {
+	if e, ok := errors.AsType[*types.Error](err); ok {
+		return e
+	}
+	return types.Errorf(types.Internal, "%w", err)
+}
+
+func decodeAnswer[R any](b []byte) (R, error) {
+	var a answer
+	var r R
+	if err := json.Unmarshal(b, &a); err != nil {
+		return r, types.Errorf(types.Internal, "the owner's answer is unreadable: %w", err)
+	}
+	if a.Error != nil {
+		return r, a.Error
+	}
+	if err := json.Unmarshal(a.Result, &r); err != nil {
+		return r, types.Errorf(types.Internal, "the owner's answer is unreadable: %w", err)
+	}
+	return r, nil
+}
+
+// mailboxLoop answers the commands for the studies of this process.
+func (e *Engine) mailboxLoop(ctx context.Context) {
+	delay := mailboxIdle
+	lastDrop := e.cfg.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(delay):
+		}
+		delay = mailboxIdle
+		var ids []int64
+		for _, s := range e.ownedStudies() {
+			ids = append(ids, s.id)
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		cmds, err := e.cfg.Store.PendingCommands(ctx, ids, 256)
+		if err != nil {
+			if ctx.Err() == nil {
+				e.cfg.Logger.Warn("could not read the mailbox", "error", err)
+			}
+			continue
+		}
+		for _, c := range cmds {
+			delay = mailboxBusy
+			if err := e.serve(ctx, c); err != nil && err != errDropped && ctx.Err() == nil {
+				e.cfg.Logger.Warn("could not answer a command", "kind", c.Kind, "study", c.Study, "error", err)
+			}
+		}
+		if now := e.cfg.Now(); now.Sub(lastDrop) > mailboxRetention {
+			lastDrop = now
+			if err := e.cfg.Store.DropCommands(ctx, now.Add(-mailboxRetention)); err != nil && ctx.Err() == nil {
+				e.cfg.Logger.Warn("could not clean the mailbox", "error", err)
+			}
+		}
+	}
+}
+
+// serve runs one command; its effect and its answer are one commit.
+func (e *Engine) serve(ctx context.Context, c store.Command) error {
+	s := e.ownedStudy(c.Study)
+	if s == nil {
+		return nil
+	}
+	switch c.Kind {
+	case kindLease:
+		return serveAs(ctx, s, c, func(s *study, tx *txn, q types.LeaseRequest) (types.LeaseReply, error) {
+			return s.lease(ctx, tx, q)
+		})
+	case kindReport:
+		return serveAs(ctx, s, c, (*study).report)
+	case kindBeat:
+		return serveAs(ctx, s, c, func(s *study, tx *txn, q types.HeartbeatRequest) (types.HeartbeatReply, error) {
+			return s.beats(tx, q), nil
+		})
+	case kindFinish:
+		return serveAs(ctx, s, c, (*study).finish)
+	case kindAdopt:
+		return serveAs(ctx, s, c, func(s *study, tx *txn, q types.AdoptRequest) ([]types.Adopted, error) {
+			return s.adopt(tx, q), nil
+		})
+	case kindControl:
+		return serveAs(ctx, s, c, (*study).control)
+	}
+	return serveAs(ctx, s, c, func(*study, *txn, json.RawMessage) (struct{}, error) {
+		return struct{}{}, types.Errorf(types.Unsupported, "the study's owner does not know the request %q", c.Kind).
+			WithRemedy("use the same version of tuner for all processes of a study")
+	})
+}
+
+func serveAs[Q, R any](ctx context.Context, s *study, c store.Command, op func(*study, *txn, Q) (R, error)) error {
+	var q Q
+	bad := json.Unmarshal(c.Payload, &q)
+	_, err := change(ctx, s, txn{command: c.ID}, func(s *study, tx *txn) (R, error) {
+		if bad != nil {
+			var zero R
+			return zero, types.Errorf(types.Invalid, "unreadable %s request: %w", c.Kind, bad)
+		}
+		r, err := op(s, tx, q)
+		tx.buffered = false
+		return r, err
+	})
+	return err
+}
+
+// afterIdle fires once the mailbox may have news.
+func afterIdle(ctx context.Context) <-chan struct{} {
+	c := make(chan struct{})
+	t := time.AfterFunc(mailboxIdle, func() { close(c) })
+	context.AfterFunc(ctx, func() { t.Stop() })
+	return c
+}

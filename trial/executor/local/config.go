@@ -1,0 +1,42 @@
+package local
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/gotuner/tuner/trial/executor"
+)
+
+// MarkEnv is the environment variable that this executor adds to each attempt;
+// its value is the attempt directory. It marks the processes of an attempt.
+const MarkEnv = "TUNER_ATTEMPT_DIR"
+
+// SuperviseCommand is the hidden command under which the default
+// Config.Supervisor expects Supervise in the running executable.
+const SuperviseCommand = "__supervise"
+
+// DefaultIdleExit is the default of Config.IdleExit.
+const DefaultIdleExit = 5 * time.Second
+
+// Config configures an Executor.
+type Config struct {
+	// Dir is the agent's state folder; made if missing. Executors that share it
+	// share the supervisor; executors with different folders do not meet.
+	// Required.
+	Dir string
+	// Supervisor is the argv that starts the supervisor: a program that calls
+	// Supervise with the arguments that follow. Default: the running executable
+	// with SuperviseCommand.
+	Supervisor []string
+	// IdleExit is how long a supervisor without attempts and agents waits for
+	// one before it ends. Default DefaultIdleExit. It counts for the supervisor
+	// that this executor starts.
+	IdleExit time.Duration
+	// Logger gets what is worth knowing but no error of any call. Default: none.
+	Logger *slog.Logger
+}
+
+// Capabilities says what executors of this package can do.
+func Capabilities() executor.Capabilities {
+	return executor.Capabilities{Survives: true, Files: true}
+}

@@ -1,0 +1,508 @@
+//go:build linux || darwin
+
+package local
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/trial/executor"
+)
+
+// keepEnded is how many ended attempts are remembered, so that the usual Wait
+// after the end reads no file.
+const keepEnded = 1024
+
+// Executor runs attempts through the supervisor of its state folder. It is safe
+// for concurrent use.
+type Executor struct {
+	cfg  Config
+	log  *slog.Logger
+	boot string
+	ctx  context.Context // Ends with Close; it stops the followers.
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+	// dialing is held by whoever connects to the supervisor.
+	dialing chan struct{}
+
+	mu       sync.Mutex
+	closed   bool
+	conn     *conn     // nil: not connected
+	child    *exec.Cmd // the supervisor that this process started last, to be waited for
+	attempts map[string]*watched
+	ended    []string // directories of ended attempts, a ring of up to keepEnded
+	nextEnd  int
+}
+
+var _ executor.Executor = (*Executor)(nil)
+
+// watched is an attempt whose end this executor will learn: by the connection
+// conn, or, if that is nil, by a follower.
+type watched struct {
+	handle handle
+	done   chan struct{}
+	// conn and started are guarded by Executor.mu; status and err may be read
+	// when done is closed.
+	conn    *conn
+	started time.Time
+	status  executor.Status
+	err     error
+}
+
+// New returns an executor over cfg.Dir. It starts no process: the supervisor is
+// started with the first attempt.
+func New(cfg Config) (*Executor, error) {
+	if cfg.Dir == "" {
+		return nil, types.Errorf(types.Invalid, "the local executor needs a state folder").WithField("dir")
+	}
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, types.Errorf(types.Invalid, "the state folder %s: %w", cfg.Dir, err).WithField("dir")
+	}
+	cfg.Dir = dir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, types.Errorf(types.Unavailable, "make the state folder: %w", err).WithField("dir").
+			WithRemedy("choose a folder that you can write with --dir")
+	}
+	switch {
+	case cfg.IdleExit < 0:
+		return nil, types.Errorf(types.Invalid, "IdleExit is negative").WithField("idle_exit")
+	case cfg.IdleExit == 0:
+		cfg.IdleExit = DefaultIdleExit
+	}
+	if len(cfg.Supervisor) == 0 {
+		self, err := runningExecutable()
+		if err != nil {
+			return nil, types.Errorf(types.Internal, "find this program's file: %w", err)
+		}
+		cfg.Supervisor = []string{self, SuperviseCommand}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	boot, err := bootID()
+	if err != nil {
+		return nil, types.Errorf(types.Internal, "%w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	return &Executor{
+		cfg: cfg, log: cfg.Logger, boot: boot, ctx: ctx, stop: stop,
+		dialing:  make(chan struct{}, 1),
+		attempts: map[string]*watched{},
+	}, nil
+}
+
+// Start implements executor.Executor. Spec.Dir may be relative to this
+// process's directory; of several entries of Spec.Env with one name the last
+// counts; MarkEnv is added. Once the request has been sent, ctx no longer
+// interrupts it: the answer must be known.
+func (e *Executor) Start(ctx context.Context, spec executor.Spec) (string, error) {
+	req, err := startRequest(spec)
+	if err != nil {
+		return "", err
+	}
+	// A supervisor that dies meanwhile leaves traces in the attempt directory,
+	// which the next one finds: asking again starts nothing twice.
+	for try := 0; ; try++ {
+		c, err := e.connect(ctx)
+		if err != nil {
+			return e.neverStarted(req.Dir, err)
+		}
+		r, err := c.call(req, func(r *reply) { e.trackStart(c, r) })
+		switch {
+		case err == nil && r.Error != nil:
+			return "", r.Error
+		case err == nil:
+			return r.Handle, nil
+		case !errors.Is(err, errDisconnected):
+			return "", err // Nothing was sent.
+		case try == 3:
+			return e.neverStarted(req.Dir, types.Errorf(types.Unavailable,
+				"the supervisor died while it started an attempt, repeatedly").
+				WithRemedy("read %s", filepath.Join(e.cfg.Dir, logFile)))
+		}
+		req.ID = 0
+	}
+}
+
+// neverStarted makes sure that an attempt that cannot be started does not run,
+// and returns err, or the handle if it turns out that it had begun.
+func (e *Executor) neverStarted(dir string, err error) (string, error) {
+	path := filepath.Join(dir, lockFile)
+	if info, statErr := os.Stat(path); statErr != nil || info.Size() == 0 {
+		return "", err
+	}
+	h, ok := readHandle(dir)
+	if !ok {
+		h = handle{Version: handleVersion, Dir: dir, Boot: e.boot}
+	}
+	if _, claimErr := claim(h, e.boot); claimErr != nil && !errors.Is(claimErr, errLocked) {
+		return "", errors.Join(err, claimErr)
+	}
+	return h.String(), nil
+}
+
+func startRequest(spec executor.Spec) (*request, error) {
+	invalid := func(field, format string, args ...any) error {
+		return types.Errorf(types.Invalid, format, args...).WithField(field)
+	}
+	for _, list := range [][]string{spec.Argv, spec.Env, {spec.Dir}} {
+		if slices.ContainsFunc(list, func(s string) bool { return strings.ContainsRune(s, 0) }) {
+			return nil, invalid("command", "arguments, environment and directory cannot contain a zero byte")
+		}
+	}
+	dir, err := filepath.Abs(spec.Dir)
+	if err != nil {
+		return nil, invalid("cwd", "the working directory: %w", err)
+	}
+	if spec.AttemptDir == "" || !utf8.ValidString(spec.AttemptDir) {
+		return nil, invalid("attempt_dir", "the attempt directory %q must be a path in UTF-8", spec.AttemptDir)
+	}
+	attemptDir, err := filepath.Abs(spec.AttemptDir)
+	if err != nil {
+		return nil, invalid("attempt_dir", "the attempt directory: %w", err)
+	}
+	return &request{
+		Op: opStart, Dir: attemptDir, Cwd: []byte(dir),
+		Argv: joinZero(spec.Argv), Env: joinZero(markEnv(spec.Env, attemptDir)),
+	}, nil
+}
+
+// Status implements executor.Executor. It changes nothing, and it needs no
+// supervisor: an attempt whose supervisor was killed counts as running as long
+// as its process lives. Wait and Stop put an end to that.
+func (e *Executor) Status(ctx context.Context, handles []string) ([]executor.Status, error) {
+	out := make([]executor.Status, len(handles))
+	for i, text := range handles {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		h, err := parseHandle(text)
+		if err != nil {
+			return nil, err
+		}
+		if st, ok := e.known(h.Dir); ok {
+			out[i] = st
+		} else if out[i], err = inspect(h, e.boot); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// known returns the status of a watched attempt.
+func (e *Executor) known(dir string) (executor.Status, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w := e.attempts[dir]
+	if w == nil {
+		return executor.Status{}, false
+	}
+	select {
+	case <-w.done:
+		return w.status, w.err == nil
+	default:
+		return executor.Status{Phase: executor.Running, Started: w.started}, w.conn != nil
+	}
+}
+
+// Wait implements executor.Executor. An attempt that nobody answers for, as its
+// supervisor was killed, is killed and gone.
+func (e *Executor) Wait(ctx context.Context, text string) (executor.Status, error) {
+	h, err := parseHandle(text)
+	if err != nil {
+		return executor.Status{}, err
+	}
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return executor.Status{}, errClosed()
+	}
+	w := e.attempts[h.Dir]
+	if w == nil {
+		w = e.add(h)
+		e.follow(w)
+	}
+	e.mu.Unlock()
+	select {
+	case <-w.done:
+		return w.status, w.err
+	case <-ctx.Done():
+		return executor.Status{}, ctx.Err()
+	case <-e.ctx.Done():
+		return executor.Status{}, errClosed()
+	}
+}
+
+// Stop implements executor.Executor. The supervisor keeps the time of the
+// grace, so that it holds if this process is killed.
+func (e *Executor) Stop(ctx context.Context, text, signal string, grace time.Duration) error {
+	sig, err := parseSignal(signal)
+	if err != nil {
+		return err
+	}
+	if grace < 0 {
+		return types.Errorf(types.Invalid, "the grace %v is negative", grace).WithField("grace")
+	}
+	h, err := parseHandle(text)
+	if err != nil {
+		return err
+	}
+	for {
+		c, err := e.find(ctx)
+		if err != nil {
+			return err
+		}
+		if c == nil {
+			break
+		}
+		r, err := c.call(&request{Op: opStop, Dir: h.Dir, Signal: signal, Grace: grace}, nil)
+		if errors.Is(err, errDisconnected) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if r.Error != nil {
+			return r.Error
+		}
+		if r.Standing != standUnknown {
+			return nil
+		}
+		break
+	}
+	// Our supervisor does not know it, so it has ended, or nobody answers for it,
+	// or the supervisor of another folder does.
+	if _, err = claim(h, e.boot); !errors.Is(err, errLocked) {
+		return err
+	}
+	return e.stopForeign(h, sig, grace)
+}
+
+// stopForeign stops an attempt of another folder's supervisor, which will clear
+// up after it. The grace is kept by this process.
+func (e *Executor) stopForeign(h handle, sig unix.Signal, grace time.Duration) error {
+	if _, ok := h.leader(e.boot); !ok {
+		return nil
+	}
+	if err := signalGroup(h.Pid, sig); err != nil || sig == unix.SIGKILL {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
+	e.wg.Go(func() {
+		select {
+		case <-e.ctx.Done():
+		case <-time.After(grace):
+			if _, ok := h.leader(e.boot); ok {
+				_ = signalGroup(h.Pid, unix.SIGKILL)
+			}
+		}
+	})
+	return nil
+}
+
+// Close implements executor.Executor. Attempts go on; if there are none and no
+// other executor uses the supervisor, it ends before Close returns.
+func (e *Executor) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	c, child := e.conn, e.child
+	e.mu.Unlock()
+	e.stop()
+	if c != nil {
+		c.leave(child)
+	}
+	e.wg.Wait()
+	return nil
+}
+
+func errClosed() error {
+	return types.Errorf(types.Unavailable, "the executor is closed").WithRemedy("make a new one")
+}
+
+// add begins to watch an attempt. The caller holds mu.
+func (e *Executor) add(h handle) *watched {
+	w := &watched{handle: h, done: make(chan struct{})}
+	e.attempts[h.Dir] = w
+	return w
+}
+
+// trackStart takes note of the answer to a start. It runs in the connection's
+// reader, so that no later word about the attempt is missed.
+func (e *Executor) trackStart(c *conn, r *reply) {
+	if r.Error != nil {
+		return
+	}
+	h, err := parseHandle(r.Handle)
+	if err != nil {
+		r.Error = types.Errorf(types.Internal, "the supervisor's answer: %w", err)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w := e.attempts[h.Dir]
+	if w == nil {
+		w = e.add(h)
+	}
+	w.handle = h
+	e.update(c, w, r)
+}
+
+// update applies what the supervisor says of a watched attempt. The caller
+// holds mu.
+func (e *Executor) update(c *conn, w *watched, r *reply) {
+	switch r.Standing {
+	case standRunning:
+		w.conn, w.started = c, r.Started
+	case standEnded:
+		e.finish(w, r.Exit.status(), nil)
+	case standGone:
+		e.finish(w, executor.Status{Phase: executor.Gone}, nil)
+	case standUnknown, standLeaving:
+		if w.conn == nil {
+			e.follow(w)
+		}
+	}
+}
+
+// finish ends the watch of an attempt. The caller holds mu.
+func (e *Executor) finish(w *watched, st executor.Status, err error) {
+	select {
+	case <-w.done:
+		return // An end that was told twice.
+	default:
+	}
+	w.status, w.err = st, err
+	close(w.done)
+	dir := w.handle.Dir
+	if err != nil {
+		delete(e.attempts, dir) // A later Wait tries again.
+		return
+	}
+	if len(e.ended) < keepEnded {
+		e.ended = append(e.ended, dir)
+		return
+	}
+	delete(e.attempts, e.ended[e.nextEnd])
+	e.ended[e.nextEnd] = dir
+	e.nextEnd = (e.nextEnd + 1) % keepEnded
+}
+
+// pushed takes note of an end that the supervisor tells unasked. It may come
+// before the answer to the start.
+func (e *Executor) pushed(r *reply) {
+	if r.Exit == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w := e.attempts[r.Dir]
+	if w == nil {
+		w = e.add(handle{Version: handleVersion, Dir: r.Dir})
+	}
+	e.finish(w, r.Exit.status(), nil)
+}
+
+// lost hands the attempts of a broken connection to followers.
+func (e *Executor) lost(c *conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.conn == c {
+		e.conn = nil
+	}
+	if e.closed {
+		return
+	}
+	for _, w := range e.attempts {
+		if w.conn != c {
+			continue
+		}
+		w.conn = nil
+		select {
+		case <-w.done:
+		default:
+			e.follow(w)
+		}
+	}
+}
+
+// follow finds out about an attempt in the background: from the supervisor, if
+// there is one that knows it, else from its directory; if nobody answers for
+// it, it is killed. The caller holds mu.
+func (e *Executor) follow(w *watched) {
+	if e.closed {
+		return
+	}
+	e.wg.Go(func() {
+		for pause := time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+			attached, err := e.attach(w)
+			if attached {
+				return
+			}
+			var st executor.Status
+			if err == nil {
+				st, err = claim(w.handle, e.boot)
+			}
+			if e.ctx.Err() != nil {
+				return
+			}
+			if !errors.Is(err, errLocked) {
+				e.mu.Lock()
+				e.finish(w, st, err)
+				e.mu.Unlock()
+				return
+			}
+			// The supervisor is dying, or it is another folder's.
+			select {
+			case <-e.ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+		}
+	})
+}
+
+// attach asks the supervisor, if there is one, to tell the end of the attempt,
+// and returns whether it will or has.
+func (e *Executor) attach(w *watched) (bool, error) {
+	c, err := e.find(e.ctx)
+	if c == nil || err != nil {
+		return false, err
+	}
+	known := false
+	_, err = c.call(&request{Op: opWatch, Dir: w.handle.Dir}, func(r *reply) {
+		if known = r.Error == nil && r.Standing != standUnknown; known {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.update(c, w, r)
+		}
+	})
+	if errors.Is(err, errDisconnected) && !known {
+		return false, nil
+	}
+	return known, err
+}
+
+// isMissing tells whether a file is not there.
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,158 @@
+// Package local opens a database, the engine and an agent in one process: what
+// a sweep, the Go SDK and the server share.
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/failpoint"
+	"github.com/gotuner/tuner/internal/filelock"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/store/memstore"
+	"github.com/gotuner/tuner/store/sqlstore"
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/builtin"
+	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
+	"github.com/gotuner/tuner/trial/engine"
+	executor "github.com/gotuner/tuner/trial/executor/local"
+)
+
+// Memory is the DSN of a database that lives as long as the process.
+const Memory = "memory:"
+
+// Config opens a Local.
+type Config struct {
+	// DB is a path, "sqlite:PATH", "postgres://…" or Memory.
+	DB string
+	// Dir is the folder of trial directories and of this machine's lock files;
+	// absolute. Empty with Memory only: nothing is written then.
+	Dir string
+	// Durability is "full" (survives a power loss) or "normal" (survives any kill
+	// of processes); "" is normal.
+	Durability string
+	Failpoints *failpoint.Set
+	Logger     *slog.Logger
+}
+
+// Local is an open database with its engine. All methods are safe for
+// concurrent use.
+type Local struct {
+	Store  store.Store
+	Engine *engine.Engine
+
+	cfg   Config
+	host  string
+	alive *filelock.Lock
+}
+
+// Open opens the database, which is made if it is missing, and starts an engine
+// over it.
+func Open(ctx context.Context, cfg Config) (*Local, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, types.Errorf(types.Internal, "this machine has no name: %w", err)
+	}
+	l := &Local{cfg: cfg, host: host}
+	if l.Store, err = openStore(ctx, cfg); err != nil {
+		return nil, err
+	}
+	owner := host + "|" + token()
+	if cfg.Dir != "" {
+		if owner, err = l.announce(); err != nil {
+			return nil, errors.Join(err, l.Store.Close())
+		}
+	}
+	l.Engine = engine.New(engine.Config{
+		Store: l.Store, Owner: owner, Addr: fmt.Sprintf("%s, process %d", host, os.Getpid()),
+		NewSuggester: func(c types.Component, sc suggest.Config) (suggest.Suggester, error) {
+			return suggest.New(builtin.Algorithms(), c, sc)
+		},
+		NewStopper: func(c types.Component, sc earlystop.Config) (earlystop.Stopper, error) {
+			return earlystop.New(c, sc)
+		},
+		Now: time.Now, NewSeed: newSeed, NewToken: token,
+		OwnerDead: l.ownerDead, Reclaim: l.reclaim,
+		Failpoints: cfg.Failpoints, Logger: cfg.Logger,
+	})
+	return l, nil
+}
+
+func openStore(ctx context.Context, cfg Config) (store.Store, error) {
+	if cfg.DB == Memory {
+		return memstore.New(), nil
+	}
+	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.DB, Durability: cfg.Durability, Logger: cfg.Logger, Now: time.Now})
+}
+
+// Close gives up all studies and closes the database. Trials that run as
+// processes go on.
+func (l *Local) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	errs := []error{l.Engine.Close(ctx), l.Store.Close()}
+	if l.alive != nil {
+		errs = append(errs, os.Remove(l.alive.Path()), l.alive.Release())
+	}
+	return errors.Join(errs...)
+}
+
+// announce takes a lock that shows the other processes of this machine that
+// this one lives, and returns the owner name that leads them to it.
+func (l *Local) announce() (string, error) {
+	path := filepath.Join(l.cfg.Dir, ".owners", token()[:12]+".lock")
+	lock, err := filelock.Try(path)
+	if err != nil {
+		return "", types.Errorf(types.Unavailable, "take a lock under %s: %w", l.cfg.Dir, err).
+			WithRemedy("choose a folder that can be written, with --dir")
+	}
+	l.alive = lock
+	return l.host + "|" + path, nil
+}
+
+// ownerDead reports whether the owner was a process of this machine that has
+// ended: its lock file is there and nobody holds it.
+func (l *Local) ownerDead(owner string) bool {
+	host, path, ok := strings.Cut(owner, "|")
+	return ok && host == l.host && filepath.IsAbs(path) && filelock.Free(path)
+}
+
+// reclaim ends what may still run of a process attempt of this machine whose
+// lease is over.
+func (l *Local) reclaim(ctx context.Context, a trial.Attempt) error {
+	if a.Executor != ProcessExecutor || a.Node != l.host || a.Dir == "" {
+		return nil
+	}
+	return executor.Reclaim(ctx, a.Dir)
+}
+
+func newSeed() int64 {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic(err) // crypto/rand.Read never fails
+	}
+	// Short enough to be typed.
+	return int64(binary.LittleEndian.Uint64(b[:])%1_000_000_000) + 1
+}
+
+func token() string {
+	var b [16]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic(err) // crypto/rand.Read never fails
+	}
+	return hex.EncodeToString(b[:])
+}
