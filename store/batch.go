@@ -27,6 +27,7 @@ const (
 //     or report. An EventReported needs its report with the same Seq in b.
 //   - Every other trial that a mutation names exists by then. As numbers have no
 //     gap, that needs no look into the store.
+//   - A trial has a time Finished if and only if its state is a final one.
 //   - Parameter values are of the four types and finite.
 func (b *Batch) Validate() error {
 	if b.ToSeq < b.FromSeq || b.ToNumber < b.FromNumber {
@@ -42,9 +43,13 @@ func (b *Batch) Validate() error {
 				return b.fault("adds trial %d where %d of [%d, %d) is next", m.Trial.Number, number, b.FromNumber, b.ToNumber)
 			}
 			number++
-			err = checkParams(m.Trial.Params)
+			if err = checkParams(m.Trial.Params); err == nil {
+				err = b.checkFinished(m.Trial)
+			}
 		case UpdateTrial:
-			err = b.checkTrial(m.Trial.Number, 0, number)
+			if err = b.checkTrial(m.Trial.Number, 0, number); err == nil {
+				err = b.checkFinished(m.Trial)
+			}
 		case PutAttempt:
 			err = b.checkTrial(m.Attempt.Trial, 0, number)
 		case AddDecision:
@@ -75,6 +80,13 @@ func (b *Batch) Validate() error {
 func (b *Batch) checkTrial(n, low, end int64) error {
 	if n < low || n >= end {
 		return b.fault("names trial %d, but there is none", n)
+	}
+	return nil
+}
+
+func (b *Batch) checkFinished(t *trial.Trial) error {
+	if t.State.Finished() == t.Finished.IsZero() {
+		return b.fault("has trial %d in the state %q finished at %v", t.Number, t.State, t.Finished)
 	}
 	return nil
 }

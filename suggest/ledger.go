@@ -2,7 +2,6 @@ package suggest
 
 import (
 	"context"
-	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -15,20 +14,36 @@ import (
 // unfinished trials, and which points were tried, so that none is repeated. It
 // is used by one goroutine at a time.
 //
-// Only points without an active continuous parameter are remembered: two draws
-// of a continuous one are the same with a probability of about 2^-52.
+// Points with an active continuous parameter are not remembered, unless by
+// NewFullLedger: two draws are the same with a probability of about 2^-52.
 type Ledger struct {
 	space   *space.Space
 	repeats bool // points may be repeated
+	all     bool // points with continuous parameters are remembered too
 
-	open  map[int64]space.Point // created, not finished, in the current space
-	tried map[string]bool        // by key
-	kept  []space.Point         // the points of tried, for a new space
+	open  map[int64]Known // created, not finished
+	tried map[string]bool // by key, in the current space
+	kept  []Known         // the points of tried, and those of other versions
 
 	continuous []bool // by parameter
 	size       int64  // of the space; 0 if infinite
 	left       []leftover
 	listed     bool // left is valid: all points that were free when it was made
+}
+
+// Known is a point with the space version that it was made in, so that a later
+// version translates it from there, as a replay would.
+type Known struct {
+	From  *space.Space
+	Point space.Point
+}
+
+// In is the point in space s; ok is false if it is not valid there.
+func (k Known) In(s *space.Space) (p space.Point, ok bool) {
+	if k.From == s {
+		return k.Point, true
+	}
+	return s.Translate(k.From, k.Point)
 }
 
 type leftover struct {
@@ -38,8 +53,17 @@ type leftover struct {
 
 // NewLedger returns a Ledger of the study's first space version.
 func NewLedger(cfg Config) *Ledger {
-	l := &Ledger{repeats: cfg.Repeats(), open: map[int64]space.Point{}, tried: map[string]bool{}}
+	l := &Ledger{repeats: cfg.Repeats(), open: map[int64]Known{}, tried: map[string]bool{}}
 	l.setSpace(cfg.Space)
+	return l
+}
+
+// NewFullLedger returns a Ledger that remembers every point, those with
+// continuous parameters too, and allows no repeats whatever the study says.
+func NewFullLedger(cfg Config) *Ledger {
+	cfg.Deterministic = "yes"
+	l := NewLedger(cfg)
+	l.all = true
 	return l
 }
 
@@ -50,14 +74,26 @@ func (l *Ledger) Space() *space.Space { return l.space }
 func (l *Ledger) Observe(e trial.Event) {
 	switch e.Kind {
 	case trial.EventCreated:
-		l.open[e.Trial] = e.Point
-		l.remember(e.Point)
+		k := Known{l.space, e.Point}
+		l.open[e.Trial] = k
+		l.remember(k)
 	case trial.EventFinished:
 		delete(l.open, e.Trial)
 	case trial.EventSpace:
-		l.changeSpace(e.Space)
+		kept := l.kept
+		l.kept, l.tried = nil, map[string]bool{}
+		l.setSpace(e.Space)
+		for _, k := range kept {
+			l.remember(k)
+		}
 	case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventStudy:
 	}
+}
+
+// Open is the point of an unfinished trial; ok is false if there is none.
+func (l *Ledger) Open(number int64) (k Known, ok bool) {
+	k, ok = l.open[number]
+	return k, ok
 }
 
 func (l *Ledger) setSpace(s *space.Space) {
@@ -73,36 +109,25 @@ func (l *Ledger) setSpace(s *space.Space) {
 	l.left, l.listed = nil, false
 }
 
-// changeSpace carries over what is still valid in the new version.
-func (l *Ledger) changeSpace(next *space.Space) {
-	old, kept, open := l.space, l.kept, l.open
-	l.setSpace(next)
-	l.kept, l.open, l.tried = nil, map[int64]space.Point{}, map[string]bool{}
-	for _, p := range kept {
-		if q, ok := next.Translate(old, p); ok {
-			l.remember(q)
-		}
-	}
-	for _, n := range slices.Sorted(maps.Keys(open)) {
-		if q, ok := next.Translate(old, open[n]); ok {
-			l.open[n] = q
-		}
-	}
-}
-
-func (l *Ledger) remember(p space.Point) {
-	if l.repeats || !l.countable(p) {
+func (l *Ledger) remember(k Known) {
+	if l.repeats {
 		return
 	}
-	key := l.space.Key(p)
-	if !l.tried[key] {
-		l.tried[key] = true
-		l.kept = append(l.kept, p)
+	p, ok := k.In(l.space)
+	if ok && !l.countable(p) {
+		return
+	}
+	l.kept = append(l.kept, k)
+	if ok {
+		l.tried[l.space.Key(p)] = true
 	}
 }
 
-// countable reports whether p has no active continuous parameter.
+// countable reports whether p is to be remembered.
 func (l *Ledger) countable(p space.Point) bool {
+	if l.all {
+		return true
+	}
 	for i, v := range p {
 		if v != nil && l.continuous[i] {
 			return false
@@ -122,14 +147,14 @@ func (l *Ledger) Tried(p space.Point) bool {
 func (l *Ledger) Ask(pending []Pending) *Ask {
 	a := &Ask{ledger: l, taken: map[string]bool{}}
 	for _, q := range pending {
-		p, known := l.open[q.Number]
-		if !known {
-			// A trial that is not created yet as far as the events tell, or one
-			// whose point is not valid in this version of the space.
-			if len(q.Point) != l.space.Len() || l.space.Validate(q.Point) != nil {
-				continue
+		p := q.Point
+		if k, known := l.open[q.Number]; known {
+			var ok bool
+			if p, ok = k.In(l.space); !ok {
+				continue // it has no place in this version of the space
 			}
-			p = q.Point
+		} else if len(p) != l.space.Len() || l.space.Validate(p) != nil {
+			continue // the same, of a trial that no event has told of
 		}
 		a.Take(q.Number, p)
 	}

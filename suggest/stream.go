@@ -32,6 +32,15 @@ func Stream(seed int64, name string, number int64) *rand.Rand {
 	return rand.New(rand.NewPCG(mix(s+g), mix(s+2*g)))
 }
 
+// Hash is a hash of text under a seed, for orders that look random and never
+// change: mix(FNV-1a-64(text) XOR mix(seed + golden)), with mix and golden as in
+// Stream.
+func Hash(seed int64, text string) uint64 {
+	f := fnv.New64a()
+	_, _ = f.Write([]byte(text))
+	return mix(f.Sum64() ^ mix(uint64(seed)+golden))
+}
+
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb

@@ -79,6 +79,8 @@ type StudySpec struct {
 	// Run says how an executor runs a trial; empty for in-process functions
 	// and ask/tell.
 	Run *RunSpec `json:"run,omitempty"`
+	// Extend accepts a changed space of an existing study; it is not stored.
+	Extend bool `json:"extend,omitempty"`
 	// Attributes are the user's own notes.
 	Attributes map[string]string `json:"attributes,omitempty"`
 }

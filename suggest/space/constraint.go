@@ -52,22 +52,27 @@ func (c *constraint) gap(p Point) float64 {
 	return math.Max(c.expr.distance(p), math.SmallestNonzeroFloat64)
 }
 
-func (s *Space) compileConstraints(texts []string, f *faults) {
+// compileConstraints leaves out those that name a parameter with faults, which
+// are reported there.
+func (s *Space) compileConstraints(texts []string, ok []bool, f *faults) {
 	if len(texts) > maxConstraints {
 		f.addf("space.constraints", "there are %d constraints; %d is the most", len(texts), maxConstraints)
 		return
 	}
 	for i, text := range texts {
-		c, err := s.compileConstraint(strings.TrimSpace(text), fmt.Sprintf("space.constraints[%d]", i))
-		if err != nil {
+		k := &constraintCompiler{space: s, ok: ok, refs: map[int]bool{}}
+		c, err := k.constraint(strings.TrimSpace(text), fmt.Sprintf("space.constraints[%d]", i))
+		switch {
+		case k.faulty:
+		case err != nil:
 			f.add(err)
-			continue
+		default:
+			s.constraints = append(s.constraints, c)
 		}
-		s.constraints = append(s.constraints, c)
 	}
 }
 
-func (s *Space) compileConstraint(text, field string) (*constraint, *types.Error) {
+func (k *constraintCompiler) constraint(text, field string) (*constraint, *types.Error) {
 	switch {
 	case text == "":
 		return nil, fault(field, "the constraint is empty")
@@ -78,9 +83,8 @@ func (s *Space) compileConstraint(text, field string) (*constraint, *types.Error
 	config.MaxNodes = maxConstraintNodes
 	tree, err := parser.ParseWithConfig(text, config)
 	if err != nil {
-		return nil, s.syntaxFault(text, field, err)
+		return nil, syntaxFault(text, field, err)
 	}
-	k := &constraintCompiler{space: s, refs: map[int]bool{}}
 	e, refused := k.compile(tree.Node)
 	switch {
 	case refused != nil:
@@ -90,7 +94,7 @@ func (s *Space) compileConstraint(text, field string) (*constraint, *types.Error
 		return nil, fault(field, "%s is %s, neither true nor false", text, e.typ).
 			WithRemedy("compare it with something, as in x <= 1")
 	case len(k.refs) == 0:
-		return nil, fault(field, "%s names no parameter", text).WithRemedy("known are %s", list(s.references()))
+		return nil, fault(field, "%s names no parameter", text).WithRemedy("known are %s", list(k.space.references()))
 	}
 	c := &constraint{text: text, expr: e}
 	for i := range k.refs {
@@ -100,7 +104,7 @@ func (s *Space) compileConstraint(text, field string) (*constraint, *types.Error
 	return c, nil
 }
 
-func (s *Space) syntaxFault(text, field string, err error) *types.Error {
+func syntaxFault(text, field string, err error) *types.Error {
 	msg, at := err.Error(), ""
 	if fe, ok := errors.AsType[*file.Error](err); ok {
 		msg, at = fe.Message, fmt.Sprintf(" at column %d", fe.Column+1)

@@ -262,19 +262,29 @@ func (d *dim) decode(x float64) Value {
 	if math.IsNaN(x) {
 		x = 0.5
 	}
-	x = math.Min(math.Max(x, 0), 1)
 	linear := d.scale != Log && d.scale != ReverseLog
 	switch {
+	case x <= 0:
+		return d.end(false)
+	case x >= 1: // exactly, whatever the logarithm is rounded to
+		return d.end(true)
 	case d.discrete && (linear || d.span == 0):
 		return d.at(clipLevel(math.Floor(x*(float64(d.span)+1)), d.span))
+	}
+	return d.untransformValue(lerp(d.edgeLo, d.edgeHi, x))
+}
+
+// end is the last value, or the first.
+func (d *dim) end(last bool) Value {
+	switch {
+	case d.discrete && last:
+		return d.at(d.span)
 	case d.discrete:
-		return d.at(d.nearest(d.untransform(lerp(d.edgeLo, d.edgeHi, x))))
-	case x == 0:
-		return d.low
-	case x == 1:
+		return d.at(0)
+	case last:
 		return d.high
 	}
-	return d.untransformValue(lerp(d.lo, d.hi, x))
+	return d.low
 }
 
 // encode is the position of v in [0,1]: of a cell its middle. What is no value

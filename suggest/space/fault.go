@@ -34,11 +34,17 @@ func (f faults) err(field string) error {
 	case 1:
 		return f[0]
 	}
+	const most = 50
 	lines := []string{fmt.Sprintf("%d faults", len(f))}
 	all := make([]error, len(f))
 	for i, e := range f {
-		lines = append(lines, e.Error())
 		all[i] = e
+		switch {
+		case i < most:
+			lines = append(lines, e.Error())
+		case i == most:
+			lines = append(lines, fmt.Sprintf("and %d more", len(f)-most))
+		}
 	}
 	return &types.Error{
 		Code: types.Invalid, Field: field,

@@ -47,7 +47,7 @@ func (d *dim) gridPoints(n int) []Value {
 		t := float64(j) / float64(n-1)
 		switch {
 		case j == 0:
-			out[j] = Value(d.end(false))
+			out[j] = d.end(false)
 		case j == n-1:
 			out[j] = d.end(true)
 		default:
@@ -58,18 +58,6 @@ func (d *dim) gridPoints(n int) []Value {
 		out = tidy(out)
 	}
 	return slices.Compact(out)
-}
-
-func (d *dim) end(high bool) Value {
-	switch {
-	case d.discrete && high:
-		return d.at(d.span)
-	case d.discrete:
-		return d.at(0)
-	case high:
-		return d.high
-	}
-	return d.low
 }
 
 // tidy rounds the inner points to 12 digits, so that a logarithmic grid reads

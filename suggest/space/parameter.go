@@ -3,6 +3,7 @@ package space
 import (
 	"math"
 	"reflect"
+	"strconv"
 
 	"github.com/gotuner/tuner/api/types"
 )
@@ -182,3 +183,26 @@ func (p *Parameter) check(v Value) *types.Error {
 // int64, the shortest decimal of a float64 that reads back equal, with the
 // decimals of the step and the low end if there is a step.
 func (p *Parameter) Text(v Value) string { return p.compiled().text(v) }
+
+// ParseText is the inverse of Text: the choice of that text, or the value that
+// is written so ("1e-3" for a Float, "true" for a Bool).
+func (p *Parameter) ParseText(text string) (Value, error) {
+	d := p.compiled()
+	for _, c := range p.Choices {
+		if c.Text == text {
+			return c.Value, nil
+		}
+	}
+	var v Value = text
+	if text == "true" || text == "false" {
+		v = text == "true"
+	} else if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+		v = i
+	} else if f, err := strconv.ParseFloat(text, 64); err == nil {
+		v = f
+	}
+	if w, ok := d.take(v); ok {
+		return w, nil
+	}
+	return nil, fault("params."+p.Name, "%s", p.refuse(v))
+}

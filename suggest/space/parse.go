@@ -149,6 +149,8 @@ func (r *reader) parameter(raw []byte, i int, name ...string) Parameter {
 	if len(name) > 0 {
 		p.Name = name[0]
 		field = "space." + p.Name
+	} else if own := peekName(raw); own != "" {
+		field = "space." + own
 	}
 	fields, ok := r.object(raw, field, parameterFields...)
 	if !ok {
@@ -160,7 +162,6 @@ func (r *reader) parameter(raw []byte, i int, name ...string) Parameter {
 			r.addf(field+".name", "it is named %q, but stands under the name %q", own, p.Name)
 		} else if own != "" {
 			p.Name = own
-			field = "space." + own
 		}
 	}
 	for _, f := range []struct {
@@ -201,6 +202,17 @@ func (r *reader) parameter(raw []byte, i int, name ...string) Parameter {
 		p.When = r.condition(raw, field+".when", 0)
 	}
 	return p
+}
+
+// peekName is the name of a parameter, for the messages about all of it.
+func peekName(raw []byte) string {
+	var p struct {
+		Name string `json:"name"`
+	}
+	if json.Unmarshal(raw, &p) != nil {
+		return ""
+	}
+	return p.Name
 }
 
 func (r *reader) choice(raw []byte, field string) Choice {
@@ -253,8 +265,9 @@ func (r *reader) condition(raw []byte, field string, depth int) Condition {
 		r.addf(field, "the condition is nested more than %d deep", maxDepth)
 		return nil
 	}
+	before := len(*r.faults)
 	fields, ok := r.object(raw, field, "param", "in", "not_in", "range", "all", "any", "not")
-	if !ok {
+	if !ok || len(*r.faults) > before {
 		return nil
 	}
 	_, atom := fields["param"]

@@ -60,11 +60,11 @@ func truncatedNormal(r *rand.Rand, mean, sd, lo, hi float64) float64 {
 		return 2*mean - truncatedNormal(r, mean, sd, 2*mean-hi, 2*mean-lo)
 	}
 	const farOut = 1e8 // beyond it the density falls within one float step
-	if a > farOut || a == b {
+	switch {
+	case a > farOut:
 		return lo
-	}
-	if math.IsNaN(a) || math.IsNaN(b) {
-		return lo
+	case a == b: // so wide that the range is flat
+		return lerp(lo, hi, r.Float64())
 	}
 	return mean + sd*standardTruncated(r, a, b)
 }

@@ -2,7 +2,6 @@ package space
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/gotuner/tuner/api/types"
@@ -53,9 +52,7 @@ func New(params []Parameter, constraints []string) (*Space, error) {
 		s.index[p.Name] = i
 	}
 	s.compileConditions(ok, &f)
-	if !slices.Contains(ok, false) {
-		s.compileConstraints(constraints, &f)
-	}
+	s.compileConstraints(constraints, ok, &f)
 	if err := f.err("space"); err != nil {
 		return nil, err
 	}

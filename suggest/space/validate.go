@@ -80,7 +80,7 @@ func checkPrior(p *Parameter, field string, f *faults) {
 	if p.Prior == nil {
 		return
 	}
-	prior := *p.Prior
+	prior := Prior{Mean: p.Prior.Mean + 0, SD: p.Prior.SD} // no negative zero
 	p.Prior = &prior
 	if math.IsNaN(prior.Mean) || math.IsInf(prior.Mean, 0) {
 		f.addf(field+".prior.mean", "%v is no mean", prior.Mean)

@@ -180,3 +180,13 @@ func (e *Engine) Study(ctx context.Context, id int64) (types.Study, error) {
 	}
 	return e.storedView(ctx, id)
 }
+
+// Trial returns a trial with its attempts, as it is stored.
+func (e *Engine) Trial(ctx context.Context, study, number int64) (types.Trial, error) {
+	t, err := e.cfg.Store.Trial(ctx, study, number)
+	if err != nil {
+		return types.Trial{}, err
+	}
+	as, err := e.cfg.Store.Attempts(ctx, study, number)
+	return t.View(as), err
+}

@@ -62,7 +62,7 @@ func start(t *testing.T, db store.Store, change ...func(*engine.Config)) *engine
 
 func open(t *testing.T, e *engine.Engine, s types.StudySpec) types.Study {
 	t.Helper()
-	v, err := e.Open(context.Background(), s, engine.OpenOptions{})
+	v, err := e.OpenStudy(context.Background(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -483,12 +483,13 @@ func TestContinueRefusesWhatDiffers(t *testing.T) {
 	run := spec("a", 4)
 	run.Run = &types.RunSpec{Command: []string{"true"}}
 	for _, s := range []types.StudySpec{wide, other, run} {
-		_, err := e.Open(ctx, s, engine.OpenOptions{})
+		_, err := e.OpenStudy(ctx, s)
 		if types.CodeOf(err) != types.Conflict {
 			t.Errorf("continued with a difference: %v", err)
 		}
 	}
-	v, err := e.Open(ctx, wide, engine.OpenOptions{Extend: true})
+	wide.Extend = true
+	v, err := e.OpenStudy(ctx, wide)
 	if err != nil || v.SpaceVersion != 2 {
 		t.Errorf("extend: version %d, %v", v.SpaceVersion, err)
 	}

@@ -151,8 +151,12 @@ func (s *study) loadLive(ctx context.Context) error {
 				if err := s.loadAttempt(ctx, lt); err != nil {
 					return err
 				}
-				// Our own absence must not cost anybody a lease.
+				// Our own absence must not cost anybody a lease, but a worker that
+				// is certainly dead will not come back.
 				lt.attempt.Expires = now.Add(s.e.cfg.LeaseTTL)
+				if dead := s.e.cfg.OwnerDead; dead != nil && dead(lt.attempt.Worker) {
+					lt.attempt.Expires = now
+				}
 			}
 		}
 		if next == "" {

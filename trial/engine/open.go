@@ -13,22 +13,24 @@ import (
 	"github.com/gotuner/tuner/trial"
 )
 
-// OpenOptions says how Open treats a study that exists.
-type OpenOptions struct {
-	// Extend accepts a changed space as a new version.
-	Extend bool
-	// DryRun checks everything and stores nothing.
-	DryRun bool
-}
-
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
-// Open creates the study of spec, or continues the one with its project and
-// name. Continuing takes what spec leaves empty from the stored study and
+// OpenStudy creates the study of spec, or continues the one with its project
+// and name. Continuing takes what spec leaves empty from the stored study and
 // changes algorithm, stopper, budget and limits to what spec gives; another
-// space (unless opt.Extend), other objectives, another command or directory are
-// a Conflict whose message lists the differences.
-func (e *Engine) Open(ctx context.Context, spec types.StudySpec, opt OpenOptions) (types.Study, error) {
+// space (unless spec.Extend), other objectives, another command or directory
+// are a Conflict whose message lists the differences.
+func (e *Engine) OpenStudy(ctx context.Context, spec types.StudySpec) (types.Study, error) {
+	return e.open(ctx, spec, false)
+}
+
+// Check does what OpenStudy does short of storing anything, and returns the
+// study as it would be.
+func (e *Engine) Check(ctx context.Context, spec types.StudySpec) (types.Study, error) {
+	return e.open(ctx, spec, true)
+}
+
+func (e *Engine) open(ctx context.Context, spec types.StudySpec, dry bool) (types.Study, error) {
 	if spec.Project == "" {
 		spec.Project = "default"
 	}
@@ -40,7 +42,7 @@ func (e *Engine) Open(ctx context.Context, spec types.StudySpec, opt OpenOptions
 	}
 	stored, err := e.cfg.Store.Study(ctx, spec.Project, spec.Name)
 	if types.CodeOf(err) == types.NotFound {
-		v, err := e.create(ctx, spec, opt)
+		v, err := e.create(ctx, spec, dry)
 		if types.CodeOf(err) != types.Conflict {
 			return v, err
 		}
@@ -52,15 +54,16 @@ func (e *Engine) Open(ctx context.Context, spec types.StudySpec, opt OpenOptions
 	} else if err != nil {
 		return types.Study{}, err
 	}
-	return e.resume(ctx, stored, spec, opt)
+	return e.resume(ctx, stored, spec, dry)
 }
 
-func (e *Engine) create(ctx context.Context, spec types.StudySpec, opt OpenOptions) (types.Study, error) {
+func (e *Engine) create(ctx context.Context, spec types.StudySpec, dry bool) (types.Study, error) {
+	spec.Extend = false
 	sp, err := e.check(&spec)
 	if err != nil {
 		return types.Study{}, err
 	}
-	if opt.DryRun {
+	if dry {
 		return types.Study{Spec: spec, State: types.StudyActive, SpaceVersion: 1}, nil
 	}
 	st, err := e.cfg.Store.CreateStudy(ctx, trial.Study{Spec: spec, Space: sp, SpaceVersion: 1,
@@ -158,12 +161,12 @@ func checkSpec(spec types.StudySpec) error {
 }
 
 // resume continues a stored study with what spec gives.
-func (e *Engine) resume(ctx context.Context, stored trial.Study, spec types.StudySpec, opt OpenOptions) (types.Study, error) {
-	merged, next, err := e.merge(ctx, stored, spec, opt)
+func (e *Engine) resume(ctx context.Context, stored trial.Study, spec types.StudySpec, dry bool) (types.Study, error) {
+	merged, next, err := e.merge(ctx, stored, spec)
 	if err != nil {
 		return types.Study{}, err
 	}
-	if opt.DryRun {
+	if dry {
 		return types.Study{ID: stored.ID, Spec: merged, State: types.StudyActive, Continued: true}, nil
 	}
 	s, err := e.own(ctx, stored.ID)
@@ -211,7 +214,7 @@ func (e *Engine) join(ctx context.Context, stored trial.Study, merged types.Stud
 
 // merge is the spec with which a stored study goes on; next is its new space
 // version, nil if the space stays.
-func (e *Engine) merge(ctx context.Context, stored trial.Study, spec types.StudySpec, opt OpenOptions) (types.StudySpec, *space.Space, error) {
+func (e *Engine) merge(ctx context.Context, stored trial.Study, spec types.StudySpec) (types.StudySpec, *space.Space, error) {
 	old := stored.Spec
 	m := old
 	var diff []string
@@ -231,7 +234,7 @@ func (e *Engine) merge(ctx context.Context, stored trial.Study, spec types.Study
 		}
 		if d := was.Diff(sp); len(d) > 0 {
 			next, m.Space = sp, sp.AppendJSON(nil)
-			if !opt.Extend {
+			if !spec.Extend {
 				diff = append(diff, d...)
 			}
 		}

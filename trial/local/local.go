@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	tuner "github.com/gotuner/tuner"
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/internal/failpoint"
 	"github.com/gotuner/tuner/internal/filelock"
@@ -54,6 +55,7 @@ type Local struct {
 
 	cfg   Config
 	host  string
+	owner string // names this process; also its in-process worker
 	alive *filelock.Lock
 }
 
@@ -71,14 +73,14 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 	if l.Store, err = openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
-	owner := host + "|" + token()
+	l.owner = host + "|" + token()
 	if cfg.Dir != "" {
-		if owner, err = l.announce(); err != nil {
+		if l.owner, err = l.announce(); err != nil {
 			return nil, errors.Join(err, l.Store.Close())
 		}
 	}
 	l.Engine = engine.New(engine.Config{
-		Store: l.Store, Owner: owner, Addr: fmt.Sprintf("%s, process %d", host, os.Getpid()),
+		Store: l.Store, Owner: l.owner, Addr: fmt.Sprintf("%s, process %d", host, os.Getpid()),
 		NewSuggester: func(c types.Component, sc suggest.Config) (suggest.Suggester, error) {
 			return suggest.New(builtin.Algorithms(), c, sc)
 		},
@@ -155,4 +157,22 @@ func token() string {
 		panic(err) // crypto/rand.Read never fails
 	}
 	return hex.EncodeToString(b[:])
+}
+
+// Client opens a database for the Go SDK. db is a path, "sqlite:PATH",
+// "postgres://…" or Memory. Several processes may open the same database.
+func Client(ctx context.Context, db string) (*tuner.Client, error) {
+	cfg := Config{DB: db}
+	if db != Memory && !strings.Contains(db, "://") {
+		path, err := filepath.Abs(strings.TrimPrefix(db, "sqlite:"))
+		if err != nil {
+			return nil, err
+		}
+		cfg.DB, cfg.Dir = path, path+".run"
+	}
+	l, err := Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return tuner.NewClient(backend{l.Engine, l}, l.owner), nil
 }

@@ -5,10 +5,8 @@ package local
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,8 +38,8 @@ type Executor struct {
 
 	mu       sync.Mutex
 	closed   bool
-	conn     *conn     // nil: not connected
-	child    *exec.Cmd // the supervisor that this process started last, to be waited for
+	conn     *conn // nil: not connected
+	child    int   // pid of the supervisor that this process started, to be waited for; 0: none
 	attempts map[string]*watched
 	ended    []string // directories of ended attempts, a ring of up to keepEnded
 	nextEnd  int
@@ -327,13 +325,12 @@ func (e *Executor) Close() error {
 		return nil
 	}
 	e.closed = true
-	c, child := e.conn, e.child
+	c := e.conn
 	e.mu.Unlock()
 	e.stop()
-	if c != nil {
-		c.leave(child)
-	}
+	ending := c != nil && c.leave()
 	e.wg.Wait()
+	e.reapChild(ending)
 	return nil
 }
 
@@ -365,7 +362,6 @@ func (e *Executor) trackStart(c *conn, r *reply) {
 	if w == nil {
 		w = e.add(h)
 	}
-	w.handle = h
 	e.update(c, w, r)
 }
 
@@ -503,6 +499,3 @@ func (e *Executor) attach(w *watched) (bool, error) {
 	}
 	return known, err
 }
-
-// isMissing tells whether a file is not there.
-func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -3,9 +3,9 @@
 package local
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"

@@ -47,3 +47,6 @@ func (*Executor) Stop(context.Context, string, string, time.Duration) error { re
 
 // Close does nothing.
 func (*Executor) Close() error { return nil }
+
+// Reclaim has nothing to do: no attempt was ever started here.
+func Reclaim(context.Context, string) error { return nil }

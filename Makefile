@@ -1,0 +1,73 @@
+# Everything that is done to this repository is a target here; `make` lists them.
+
+GO        ?= go
+GOBIN_DIR := bin
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   := -s -w -X github.com/gotuner/tuner/cmd/tuner/cli.version=$(VERSION)
+
+# One set of flags for all targets, so that they share one build cache. The
+# version comes from the linker flag above, so no build needs git.
+export GOFLAGS := $(GOFLAGS) -trimpath -buildvcs=false
+# No cgo anywhere; only the race detector needs it.
+export CGO_ENABLED := 0
+
+TOOL := $(GO) tool -modfile=tools/go.mod
+
+# Number of trials of the demo.
+N ?= 30
+# Flags for the tests, such as TESTFLAGS='-run TestSweep -v'.
+TESTFLAGS ?=
+# Which benchmarks, in which packages, how often; benchstat wants COUNT=10.
+BENCH ?= .
+PKG   ?= ./...
+COUNT ?= 1
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race vet lint fmt bench demo examples cross ci clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/tuner and bin/digits, static and without cgo
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(GOBIN_DIR)/ ./cmd/tuner ./examples/digits
+
+test: ## Run all tests
+	$(GO) test $(TESTFLAGS) ./...
+
+race: ## Run all tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
+
+vet: ## Check the formatting and run go vet
+	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "not gofmt-ed (make fmt):"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+
+lint: ## Run golangci-lint: code, and the layer rules of docs/architecture.md
+	$(TOOL) golangci-lint run
+
+fmt: ## Format all Go files
+	$(TOOL) golangci-lint fmt
+
+bench: ## Run the Go benchmarks: BENCH=regexp PKG=./... COUNT=10, two runs compared by benchstat
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)
+
+demo: build ## Tune a neural network on handwritten digits: N=30 trials, two at a time
+	bin/tuner sweep --min error --stopper median -p lr=1e-3..1.0:log -p hidden=8..128:log -p batch=16,32,64 -p act=relu,tanh -n $(N) -j 2 -- bin/digits {args}
+
+examples: build ## Build all examples and run those that have a run.sh
+	$(GO) build -o /dev/null ./examples/...
+	@set -e; for run in examples/*/run.sh; do \
+		test -e "$$run" || continue; echo "== $$run"; PATH="$(CURDIR)/bin:$$PATH" bash "$$run"; done
+
+cross: ## Build dist/tuner for PLATFORMS, static and stripped
+	@set -e; for platform in $(PLATFORMS); do \
+		os=$${platform%/*}; arch=$${platform#*/}; ext=; test $$os != windows || ext=.exe; \
+		out=dist/tuner-$$os-$$arch$$ext; \
+		GOOS=$$os GOARCH=$$arch $(GO) build -ldflags '$(LDFLAGS)' -o $$out ./cmd/tuner; \
+		echo "$$(wc -c <$$out) $$out"; done
+
+ci: ## Run all checks as CI does
+	.ci/run
+
+clean: ## Remove what the targets built
+	rm -rf bin dist

@@ -1,0 +1,146 @@
+package tuner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/trial/agent"
+	"github.com/gotuner/tuner/trial/executor"
+	"github.com/gotuner/tuner/trial/executor/inproc"
+)
+
+// ErrPruned is returned by an objective function that ends because ShouldStop
+// says so. The trial's value is then the one at the highest step reported.
+var ErrPruned = errors.New("tuner: the trial was pruned")
+
+// Infeasible is returned by an objective function for a point that has no
+// value, such as one that does not fit into memory. The trial is not a failure,
+// and the algorithm keeps away from such points.
+func Infeasible(reason string) error { return &infeasible{reason} }
+
+type infeasible struct{ reason string }
+
+func (e *infeasible) Error() string { return e.reason }
+
+// Func evaluates one trial and returns the first objective's value; NaN and the
+// infinities make the trial infeasible. It should return soon after ctx is
+// done, whose cause says why. An error fails the trial, as a panic does.
+type Func func(ctx context.Context, t *Trial) (float64, error)
+
+// RunOptions says how Run runs trials. The zero value is useful.
+type RunOptions struct {
+	// Workers is how many trials run at once; 0 is 1.
+	Workers int
+	// OnTrial is called with the end of every trial, from several goroutines; may
+	// be nil.
+	OnTrial func(number int64, state types.State, reason string)
+}
+
+// Run evaluates trials with fn until the study's budget is spent or ctx is
+// done; in that case the contexts of running trials end, those trials go back to
+// the queue, and the cause of ctx is returned. A study that stopped because of
+// failures is an error of code types.Conflict with the reason. What finished is
+// stored when Run returns.
+func (s *Study) Run(ctx context.Context, fn Func, opt RunOptions) error {
+	r := &runner{study: s, fn: fn, open: map[int64]*attempt{}}
+	exec := inproc.New(r.run, inproc.Config{})
+	a := agent.New(agent.Config{
+		Backend: s.client.backend, Executor: exec, Launcher: r, ExecutorName: "inproc",
+		Study: s.id, Worker: s.client.worker, Slots: opt.Workers,
+		Hooks: agent.Hooks{Ended: func(l types.Lease, _ types.FinishRequest, reply types.FinishReply) {
+			if opt.OnTrial != nil {
+				opt.OnTrial(l.Ref.Trial, reply.State, reply.Reason)
+			}
+		}},
+	})
+	_, err := a.Run(ctx)
+	err = errors.Join(err, exec.Close())
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	st, err := s.Info(ctx)
+	if err == nil && st.State == types.StudyStopped {
+		return types.Errorf(types.Conflict, "the study %s stopped: %s", s.name, st.Reason)
+	}
+	return err
+}
+
+// runner launches trials as calls of a function.
+type runner struct {
+	study *Study
+	fn    Func
+
+	mu   sync.Mutex
+	open map[int64]*attempt // by trial number
+}
+
+// attempt is one call of the function.
+type attempt struct {
+	trial *Trial
+	value float64
+	err   error
+}
+
+var _ agent.Launcher = (*runner)(nil)
+
+// Launch implements agent.Launcher.
+func (r *runner) Launch(l types.Lease, _ int) (*agent.Job, error) {
+	at := &attempt{trial: &Trial{backend: r.study.client.backend, lease: l, metric: r.study.objectives[0].Metric}}
+	r.mu.Lock()
+	r.open[l.Ref.Trial] = at
+	r.mu.Unlock()
+	return &agent.Job{
+		Spec:       executor.Spec{ID: fmt.Sprintf("%d/%d/%d", l.Ref.Study, l.Ref.Trial, l.Ref.Attempt), Ref: l.Ref, Lease: l},
+		StopSignal: "TERM",
+		Finish: func(st executor.Status) types.FinishRequest {
+			r.mu.Lock()
+			delete(r.open, l.Ref.Trial)
+			r.mu.Unlock()
+			return at.finish(st)
+		},
+	}, nil
+}
+
+// Resume implements agent.Launcher: a function that ran in a process which is
+// gone cannot be found again.
+func (r *runner) Resume(types.Adopted) (*agent.Job, error) {
+	return nil, types.Errorf(types.NotFound, "the process that ran it has ended")
+}
+
+// run is the executor's function.
+func (r *runner) run(ctx context.Context, l types.Lease) error {
+	r.mu.Lock()
+	at := r.open[l.Ref.Trial]
+	r.mu.Unlock()
+	at.value, at.err = r.fn(ctx, at.trial)
+	return at.err
+}
+
+// finish is what the return of the function means.
+func (at *attempt) finish(st executor.Status) types.FinishRequest {
+	req := types.FinishRequest{Outcome: types.OutcomeCompleted, Metrics: map[string]types.Float{}}
+	for k, v := range at.trial.metrics {
+		req.Metrics[k] = v
+	}
+	var none *infeasible
+	switch {
+	case at.err == nil && st.Err != "": // it panicked
+		req.Outcome, req.Reason = types.OutcomeFailed, st.Err
+	case at.err == nil:
+		req.Metrics[at.trial.metric] = types.Float(at.value)
+	case errors.Is(at.err, ErrPruned):
+		req.Outcome, req.Reason = types.OutcomePruned, "the function gave it up"
+	case errors.As(at.err, &none):
+		req.Outcome, req.Reason = types.OutcomeInfeasible, none.reason
+	default:
+		req.Outcome, req.Reason = types.OutcomeFailed, at.err.Error()
+	}
+	req.Metrics["trial.elapsed"] = types.Float(st.Ended.Sub(st.Started).Seconds())
+	return req
+}

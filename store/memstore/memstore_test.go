@@ -1,0 +1,21 @@
+package memstore_test
+
+import (
+	"testing"
+
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/store/memstore"
+	"github.com/gotuner/tuner/store/storetest"
+)
+
+func open(tb testing.TB) store.Store {
+	s := memstore.New()
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s
+}
+
+func BenchmarkTrial(b *testing.B) { storetest.BenchmarkTrial(b, open) }

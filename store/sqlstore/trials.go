@@ -1,0 +1,255 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial"
+)
+
+// maxIn bounds the lists of IN (…): SQLite and PostgreSQL both take many more,
+// but plan them slowly.
+const maxIn = 500
+
+// Trial implements store.Trials.
+func (s *Store) Trial(ctx context.Context, study, number int64) (trial.Trial, error) {
+	var list []trial.Trial
+	err := s.read(ctx, func(db *gorm.DB) error {
+		var rows []trialRow
+		if err := db.Where("study_id = ? AND number = ?", study, number).Find(&rows).Error; err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return types.Errorf(types.NotFound, "study %d has no trial %d", study, number)
+		}
+		var err error
+		list, err = s.trials(db, study, rows)
+		return err
+	})
+	if err != nil {
+		return trial.Trial{}, err
+	}
+	return list[0], nil
+}
+
+// trials makes the domain's trials of rows of one study, with their metrics.
+func (s *Store) trials(db *gorm.DB, study int64, rows []trialRow) ([]trial.Trial, error) {
+	out := make([]trial.Trial, len(rows))
+	place := make(map[int64]*trial.Trial, len(rows))
+	numbers := make([]int64, 0, len(rows))
+	for i := range rows {
+		t, err := rows[i].trial()
+		if err != nil {
+			return nil, err
+		}
+		out[i] = t
+		place[t.Number] = &out[i]
+		numbers = append(numbers, t.Number)
+	}
+	for some := range slices.Chunk(numbers, maxIn) {
+		var metrics []metricRow
+		if err := db.Where("study_id = ? AND trial IN ?", study, some).Find(&metrics).Error; err != nil {
+			return nil, err
+		}
+		for i := range metrics {
+			m := &metrics[i]
+			t := place[m.Trial]
+			if t.Metrics == nil {
+				t.Metrics = map[string]float64{}
+			}
+			t.Metrics[m.Metric] = join(m.Value, m.Kind)
+		}
+	}
+	return out, nil
+}
+
+// ListTrials implements store.Trials. A page is put together from the phases
+// of the order (store.Phase), each of which one index serves.
+func (s *Store) ListTrials(ctx context.Context, study int64, f store.TrialFilter) ([]trial.Trial, string, error) {
+	from, err := f.Normalise()
+	if err != nil {
+		return nil, "", err
+	}
+	var out []trial.Trial
+	var phases []store.Phase
+	err = s.read(ctx, func(db *gorm.DB) error {
+		out, phases = nil, nil
+		for at, ok := from, true; ok && len(out) <= f.Limit; at, ok = f.Next(at) {
+			// One more than the page has tells whether there is another page.
+			rows, err := s.page(db, study, &f, at, f.Limit+1-len(out))
+			if err != nil {
+				return err
+			}
+			list, err := s.trials(db, study, rows)
+			if err != nil {
+				return err
+			}
+			out = append(out, list...)
+			for range list {
+				phases = append(phases, at.Phase)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(out) <= f.Limit {
+		return out, "", err
+	}
+	out = out[:f.Limit]
+	return out, f.Encode(f.CursorAt(phases[f.Limit-1], &out[f.Limit-1])), nil
+}
+
+// page reads at most limit trials of one phase after at.
+func (s *Store) page(db *gorm.DB, study int64, f *store.TrialFilter, at store.Cursor, limit int) ([]trialRow, error) {
+	if at.Phase == store.ByNumber {
+		return s.pageByNumber(db, study, f, at, limit)
+	}
+	op, dir := ">", ""
+	if f.Desc {
+		op, dir = "<", " DESC"
+	}
+	q := db.Model(&trialRow{}).Limit(limit)
+	switch {
+	case f.Sort == store.SortFinished:
+		q = q.Where("study_id = ? AND finished IS NOT NULL", study).Order("finished" + dir + ", number" + dir)
+		if !at.Start {
+			q = q.Where("(finished, number) "+op+" (?, ?)", at.Time, at.Number)
+		}
+	case at.Phase == store.ByValue:
+		q = joinMetric(q, study, f.Metric).Where("m.value IS NOT NULL").Order("m.value" + dir + ", m.trial" + dir)
+		if !at.Start {
+			q = q.Where("(m.value, m.trial) "+op+" (?, ?)", at.Value, at.Number)
+		}
+	default:
+		q = joinMetric(q, study, f.Metric).Where("m.value IS NULL").Order("m.trial" + dir)
+		if !at.Start {
+			q = q.Where("m.trial "+op+" ?", at.Number)
+		}
+	}
+	if len(f.States) > 0 {
+		// The order decides which index to walk: in SQLite the + keeps the
+		// planner from taking the index of the states and sorting all it finds.
+		q = q.Where(map[dialect]string{sqliteDialect: "+", postgresDialect: ""}[s.dialect]+"trials.state IN ?", f.States)
+	}
+	var rows []trialRow
+	err := q.Find(&rows).Error
+	return rows, err
+}
+
+func joinMetric(q *gorm.DB, study int64, metric string) *gorm.DB {
+	return q.Select("trials.*").
+		Joins("JOIN trial_metrics m ON m.study_id = trials.study_id AND m.trial = trials.number").
+		Where("m.study_id = ? AND m.metric = ?", study, metric)
+}
+
+// pageByNumber reads trials by number, those without a value if the order is
+// by one. Each state is read by itself, for then an index has the order.
+func (s *Store) pageByNumber(db *gorm.DB, study int64, f *store.TrialFilter, at store.Cursor, limit int) ([]trialRow, error) {
+	states := f.States
+	if len(states) == 0 {
+		states = []types.State{""}
+	}
+	seen := map[types.State]bool{}
+	var all []trialRow
+	for _, state := range states {
+		if seen[state] {
+			continue
+		}
+		seen[state] = true
+		q := db.Where("study_id = ?", study).Limit(limit)
+		switch {
+		case state == "":
+		case state.Finished():
+			q = q.Where("state = ? AND finished IS NOT NULL", state)
+		default:
+			q = q.Where("state = ? AND finished IS NULL", state)
+		}
+		switch f.Sort {
+		case store.SortMetric:
+			q = q.Where(`NOT EXISTS (SELECT 1 FROM trial_metrics m
+				WHERE m.study_id = trials.study_id AND m.trial = trials.number AND m.metric = ?)`, f.Metric)
+		case store.SortFinished:
+			q = q.Where("finished IS NULL")
+		case store.SortNumber:
+		}
+		if f.Desc {
+			q = q.Order("number DESC")
+		} else {
+			q = q.Order("number")
+		}
+		if !at.Start {
+			q = q.Where(fmt.Sprintf("number %s ?", map[bool]string{false: ">", true: "<"}[f.Desc]), at.Number)
+		}
+		var rows []trialRow
+		if err := q.Find(&rows).Error; err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	slices.SortFunc(all, func(a, b trialRow) int {
+		if f.Desc {
+			return cmp.Compare(b.Number, a.Number)
+		}
+		return cmp.Compare(a.Number, b.Number)
+	})
+	return all[:min(limit, len(all))], nil
+}
+
+// Attempts implements store.Trials.
+func (s *Store) Attempts(ctx context.Context, study, number int64) ([]trial.Attempt, error) {
+	var rows []attemptRow
+	err := s.read(ctx, func(db *gorm.DB) error {
+		rows = nil
+		return ofTrial(db, study, number).Order("trial, number").Find(&rows).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []trial.Attempt
+	for i := range rows {
+		out = append(out, rows[i].attempt())
+	}
+	return out, nil
+}
+
+// ofTrial selects the rows of a trial, or of all for -1.
+func ofTrial(db *gorm.DB, study, number int64) *gorm.DB {
+	q := db.Where("study_id = ?", study)
+	if number != -1 {
+		q = q.Where("trial = ?", number)
+	}
+	return q
+}
+
+// Reports implements store.Trials.
+func (s *Store) Reports(ctx context.Context, study, number int64, metric string, maxPoints int) ([]trial.Report, error) {
+	var out []trial.Report
+	err := s.read(ctx, func(db *gorm.DB) error {
+		var err error
+		out, err = s.reports(db, "study_id = ? AND trial = ?", study, number)
+		return err
+	})
+	return store.Curve(out, metric, maxPoints), err
+}
+
+// Attributes implements store.Trials.
+func (s *Store) Attributes(ctx context.Context, study, number int64, namespace string) (map[string][]byte, error) {
+	var rows []attributeRow
+	err := s.read(ctx, func(db *gorm.DB) error {
+		rows = nil
+		return db.Where("study_id = ? AND trial = ? AND namespace = ?", study, number, namespace).Find(&rows).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string][]byte, len(rows))
+	for _, r := range rows {
+		out[r.Key] = append([]byte{}, r.Value...)
+	}
+	return out, nil
+}

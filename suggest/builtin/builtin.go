@@ -1,0 +1,26 @@
+// Package builtin lists the algorithms that come with tuner.
+package builtin
+
+import (
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/grid"
+	"github.com/gotuner/tuner/suggest/random"
+	"github.com/gotuner/tuner/suggest/tpe"
+)
+
+// DefaultName is the algorithm of a study that names none.
+const DefaultName = tpe.Name
+
+// Algorithms are the built-in algorithms, in the order in which users see them.
+func Algorithms() suggest.Registry {
+	return suggest.Registry{tpe.Algorithm(), random.Algorithm(), grid.Algorithm()}
+}
+
+// New builds the built-in algorithm that c names; an empty name is DefaultName.
+func New(c types.Component, cfg suggest.Config) (suggest.Suggester, error) {
+	if c.Name == "" {
+		c.Name = DefaultName
+	}
+	return suggest.New(Algorithms(), c, cfg)
+}

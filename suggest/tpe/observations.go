@@ -1,0 +1,230 @@
+package tpe
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/trial"
+)
+
+// rank orders trials from good to bad: first by class, then by a, then by b,
+// then by number.
+type rank struct {
+	class class
+	a, b  float64
+}
+
+type class uint8
+
+const (
+	completed  class = iota // a: value
+	pruned                  // a: -step, b: value there
+	violating               // a: sum of the violations
+	infeasible              // no usable result; never among the good
+)
+
+// rankOf is the rank of a finished trial; ok is false if it tells nothing.
+// Values are turned so that smaller is better.
+func rankOf(f *trial.Finish, goal types.Goal) (r rank, ok bool) {
+	if f == nil {
+		return rank{}, false
+	}
+	value := math.NaN()
+	if len(f.Values) > 0 {
+		value = f.Values[0]
+	}
+	if goal == types.Maximize {
+		value = -value
+	}
+	switch f.State {
+	case types.Completed:
+		r = rank{class: completed, a: value}
+		if math.IsNaN(value) {
+			return rank{class: infeasible}, true
+		}
+	case types.Pruned:
+		if math.IsNaN(value) {
+			value = math.Inf(1)
+		}
+		r = rank{class: pruned, a: -float64(f.Step), b: value}
+	case types.Infeasible:
+		return rank{class: infeasible}, true
+	case types.Failed, types.Cancelled, types.Queued, types.Running, types.Paused:
+		return rank{}, false
+	}
+	if v := violation(f.Violations); v > 0 {
+		return rank{class: violating, a: v}, true
+	}
+	return r, true
+}
+
+// violation is the sum of the positive violations; an unknown one is infinite.
+func violation(vs []float64) float64 {
+	sum := 0.0
+	for _, v := range vs {
+		switch {
+		case math.IsNaN(v):
+			return math.Inf(1)
+		case v > 0:
+			sum += v
+		}
+	}
+	return sum
+}
+
+func (r rank) compare(q rank) int {
+	return cmp.Or(cmp.Compare(r.class, q.class), cmp.Compare(r.a, q.a), cmp.Compare(r.b, q.b))
+}
+
+// observations are the finished trials as columns. A trial is a slot, in the
+// order of arrival; the sorted lists hold slots.
+type observations struct {
+	dims    []*dim
+	numbers []int64
+	ranks   []rank
+	x       [][]float64 // by dimension and slot; NaN inactive
+	// signature is, by dimension, a hash of the trials in which it was active:
+	// dimensions with equal ones form a group.
+	signature []uint64
+	scored    int // trials of a class before infeasible
+
+	// The lists are brought up to date by flush; sorted slots come before it.
+	sorted   int
+	byNumber []int32
+	byRank   []int32
+	byX      [][]int32 // by numeric dimension; active slots only
+	caches   []massCache
+}
+
+func newObservations(s *space.Space) *observations {
+	o := &observations{}
+	for i := range s.Len() {
+		if d := newDim(s, i); d != nil {
+			o.dims = append(o.dims, d)
+		}
+	}
+	n := len(o.dims)
+	o.x, o.byX = make([][]float64, n), make([][]int32, n)
+	o.signature, o.caches = make([]uint64, n), make([]massCache, n)
+	return o
+}
+
+// add appends a finished trial.
+func (o *observations) add(number int64, p space.Point, r rank) {
+	for j := range o.dims {
+		if p[o.dims[j].index] != nil {
+			o.signature[j] = combine(o.signature[j], uint64(number))
+		}
+	}
+	o.appendRow(number, p)
+	o.ranks = append(o.ranks, r)
+	if r.class != infeasible {
+		o.scored++
+	}
+}
+
+func (o *observations) appendRow(number int64, p space.Point) {
+	o.numbers = append(o.numbers, number)
+	for j, d := range o.dims {
+		x := math.NaN()
+		if v := p[d.index]; v != nil {
+			x = d.encode(v)
+		}
+		o.x[j] = append(o.x[j], x)
+	}
+}
+
+// truncate drops the rows from slot n on.
+func (o *observations) truncate(n int) {
+	o.numbers = o.numbers[:n]
+	for j := range o.x {
+		o.x[j] = o.x[j][:n]
+	}
+}
+
+// combine is a hash step (FNV's multiplier on 64 bits, then a rotation).
+func combine(h, v uint64) uint64 {
+	h = (h ^ v ^ 0xcbf29ce484222325) * 0x100000001b3
+	return h<<29 | h>>35
+}
+
+// flush sorts the new slots and merges them into the lists: O(n) for a few new
+// ones, O(n log n) after a replay.
+func (o *observations) flush() {
+	n := len(o.ranks)
+	if o.sorted == n {
+		return
+	}
+	fresh := make([]int32, 0, n-o.sorted)
+	for s := o.sorted; s < n; s++ {
+		fresh = append(fresh, int32(s))
+	}
+	o.sorted = n
+	o.byNumber = merge(o.byNumber, fresh, o.compareNumbers)
+	o.byRank = merge(o.byRank, fresh, o.compareRanks)
+	for j, d := range o.dims {
+		if d.kind == categorical {
+			continue
+		}
+		active := slices.DeleteFunc(slices.Clone(fresh), func(s int32) bool { return math.IsNaN(o.x[j][s]) })
+		o.byX[j] = merge(o.byX[j], active, o.comparePositions(j))
+		o.caches[j].grow(n)
+	}
+}
+
+func (o *observations) compareNumbers(s, t int32) int {
+	return cmp.Compare(o.numbers[s], o.numbers[t])
+}
+
+func (o *observations) compareRanks(s, t int32) int {
+	return cmp.Or(o.ranks[s].compare(o.ranks[t]), o.compareNumbers(s, t))
+}
+
+func (o *observations) comparePositions(j int) func(s, t int32) int {
+	return func(s, t int32) int {
+		return cmp.Or(cmp.Compare(o.x[j][s], o.x[j][t]), o.compareNumbers(s, t))
+	}
+}
+
+// merge sorts tail and merges it into the sorted list.
+func merge(list, tail []int32, compare func(s, t int32) int) []int32 {
+	slices.SortFunc(tail, compare)
+	i, k := len(list)-1, len(list)+len(tail)-1
+	tail = slices.Clone(tail)
+	list = append(list, tail...)
+	for j := len(tail) - 1; j >= 0; k-- {
+		if i >= 0 && compare(list[i], tail[j]) > 0 {
+			list[k] = list[i]
+			i--
+		} else {
+			list[k] = tail[j]
+			j--
+		}
+	}
+	return list
+}
+
+func (c *massCache) grow(n int) {
+	c.sd = append(c.sd, make([]float64, n-len(c.sd))...)
+	c.mass = append(c.mass, make([]float64, n-len(c.mass))...)
+}
+
+// groups partitions the dimensions: one group each unless multivariate, else
+// those with the same signature, in the order of their first dimension.
+func (o *observations) groups(multivariate bool) [][]int {
+	var out [][]int
+	at := map[uint64]int{}
+	for j := range o.dims {
+		g, ok := at[o.signature[j]]
+		if !ok || !multivariate {
+			g = len(out)
+			at[o.signature[j]] = g
+			out = append(out, nil)
+		}
+		out[g] = append(out[g], j)
+	}
+	return out
+}

@@ -1,0 +1,166 @@
+package tpe
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/space"
+)
+
+const (
+	// rounds bounds how often candidates are drawn anew while all of them
+	// violate a constraint or were tried before.
+	rounds = 32
+	// maxNeighbours bounds the points that are tried around the best one.
+	maxNeighbours = 64
+	// nearestShown is how many trials an explanation names.
+	nearestShown = 3
+)
+
+// propose chooses the point of one trial:
+//
+//  1. the best candidate, as the rule says;
+//  2. if that violates a constraint or was tried before, the best of the
+//     candidates that do not, of up to rounds draws;
+//  3. else the best neighbour, one step in one parameter, of the point of 1;
+//  4. else a random point.
+func (t *TPE) propose(ctx context.Context, ask *suggest.Ask, number int64) (suggest.Proposal, error) {
+	if t.obs.scored < t.startup || len(t.obs.dims) == 0 {
+		return t.fallback(ctx, ask, number)
+	}
+	m := t.newModel(t.obs, ask.Pending())
+	c := chooser{space: t.ledger.Space(), ask: ask, model: m, scorer: m.scorer()}
+	r := suggest.Stream(t.seed, Name, number)
+	drawn := m.draw(r, t.candidates)
+	x := m.best(c.scorer, drawn)
+	best := c.point(x)
+	if c.allowed(best) {
+		return t.proposal(&c, best, x), nil
+	}
+	for range rounds {
+		if err := ctx.Err(); err != nil {
+			return suggest.Proposal{}, err
+		}
+		if p, x := c.choose(drawn); p != nil {
+			return t.proposal(&c, p, x), nil
+		}
+		drawn = m.draw(r, t.candidates)
+	}
+	var near [][]float64
+	for q := range c.space.Neighbours(best) {
+		if near = append(near, c.coordinates(q)); len(near) == maxNeighbours {
+			break
+		}
+	}
+	if p, x := c.choose(near); p != nil {
+		return t.proposal(&c, p, x), nil
+	}
+	return t.fallback(ctx, ask, number)
+}
+
+// chooser turns coordinates into points and picks among them.
+type chooser struct {
+	space  *space.Space
+	ask    *suggest.Ask
+	model  *model
+	scorer *scorer
+}
+
+// point is the point at x, its inactive parameters left out.
+func (c *chooser) point(x []float64) space.Point {
+	p := make(space.Point, c.space.Len())
+	for j, d := range c.model.dims {
+		p[d.index] = d.value(x[j])
+	}
+	c.space.Repair(p) // also fills in what has one value only
+	return p
+}
+
+// coordinates are those of p, in the middle where it is inactive.
+func (c *chooser) coordinates(p space.Point) []float64 {
+	x := make([]float64, len(c.model.dims))
+	for j, d := range c.model.dims {
+		v := p[d.index]
+		if v == nil {
+			v = d.param.Middle()
+		}
+		x[j] = d.encode(v)
+	}
+	return x
+}
+
+func (c *chooser) allowed(p space.Point) bool { return c.space.Feasible(p) && !c.ask.Taken(p) }
+
+// choose returns the best allowed point, the first of equals; nil if none is.
+func (c *chooser) choose(xs [][]float64) (p space.Point, at []float64) {
+	top := math.Inf(-1)
+	for _, x := range xs {
+		q := c.point(x)
+		if !c.allowed(q) {
+			continue
+		}
+		if v := c.scorer.point(q, x); p == nil || v > top {
+			p, at, top = q, x, v
+		}
+	}
+	return p, at
+}
+
+// explanation is the Explain object of a proposal.
+type explanation struct {
+	// Below and Above are the numbers of good and bad trials of the model.
+	Below int `json:"below"`
+	Above int `json:"above"`
+	// Score is log l - log g; absent if it is no finite number.
+	Score json.Number `json:"score,omitempty"`
+	// Nearest are the numbers of the good trials nearest to the point.
+	Nearest []int64 `json:"nearest"`
+}
+
+func (t *TPE) proposal(c *chooser, p space.Point, x []float64) suggest.Proposal {
+	e := explanation{Below: c.model.below, Above: c.model.above, Nearest: t.nearest(c, p, x)}
+	if s := c.scorer.point(p, x); !math.IsNaN(s) && !math.IsInf(s, 0) {
+		e.Score = json.Number(strconv.FormatFloat(s, 'g', 4, 64))
+	}
+	b, err := json.Marshal(e)
+	if err != nil { // numbers only: cannot happen
+		panic("tpe: " + err.Error())
+	}
+	return suggest.Proposal{Point: p, Arm: Name, Explain: b}
+}
+
+// nearest are the good trials nearest to p by the sum of squared distances;
+// another choice and another activity count as the whole range.
+func (t *TPE) nearest(c *chooser, p space.Point, x []float64) []int64 {
+	type neighbour struct {
+		number   int64
+		distance float64
+	}
+	all := make([]neighbour, 0, len(c.model.good))
+	for _, s := range c.model.good {
+		sum := 0.0
+		for j, d := range t.obs.dims {
+			y := t.obs.x[j][s]
+			switch active := p[d.index] != nil; {
+			case active == math.IsNaN(y), active && d.kind == categorical && x[j] != y:
+				sum++
+			case active && d.kind != categorical:
+				sum += (x[j] - y) * (x[j] - y)
+			}
+		}
+		all = append(all, neighbour{t.obs.numbers[s], sum})
+	}
+	slices.SortFunc(all, func(a, b neighbour) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.number, b.number))
+	})
+	out := make([]int64, 0, nearestShown)
+	for _, n := range all[:min(len(all), nearestShown)] {
+		out = append(out, n.number)
+	}
+	return out
+}

@@ -1,0 +1,144 @@
+package tpe
+
+import (
+	"context"
+	"math"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/random"
+	"github.com/gotuner/tuner/trial"
+)
+
+// Name is the algorithm's name, and that of its streams of randomness.
+const Name = "tpe"
+
+// Algorithm describes TPE. The defaults are those of Optuna 5.
+func Algorithm() suggest.Algorithm {
+	return suggest.Algorithm{
+		Name: Name,
+		Doc: "Tree-structured Parzen estimator: proposes where good trials are dense and bad ones are not; " +
+			"any space, cheap.",
+		Version: 1,
+		Settings: []trial.Setting{
+			{Name: "startup", Type: trial.IntSetting, Default: int64(10), Min: trial.Bound(1),
+				Doc: "Random trials that must have completed or been pruned before the model is used."},
+			{Name: "candidates", Type: trial.IntSetting, Default: int64(24), Min: trial.Bound(1), Max: trial.Bound(100_000),
+				Doc: "Points drawn from the density of the good trials, of which the best is proposed."},
+			{Name: "gamma", Type: trial.FloatSetting, Default: 0.1, Min: trial.Bound(0.001), Max: trial.Bound(1),
+				Doc: "Share of the trials that count as good, rounded up."},
+			{Name: "gamma_max", Type: trial.IntSetting, Default: int64(25), Min: trial.Bound(1),
+				Doc: "Greatest number of good trials."},
+			{Name: "prior_weight", Type: trial.FloatSetting, Default: 1.0, Min: trial.Bound(0.001), Max: trial.Bound(1e6),
+				Doc: "Weight of the prior kernel; a recent trial has 1."},
+			{Name: "multivariate", Type: trial.BoolSetting, Default: true,
+				Doc: "Models parameters jointly (those that are active in the same trials); false models each alone."},
+			{Name: "liar", Type: trial.BoolSetting, Default: true,
+				Doc: "Counts running trials as bad, so that parallel proposals keep apart."},
+		},
+		New: func(cfg suggest.Config) (suggest.Suggester, error) { return New(cfg), nil },
+	}
+}
+
+type settings struct {
+	startup, candidates, gammaMax int
+	gamma, priorWeight            float64
+	multivariate, liar            bool
+}
+
+// TPE is the suggester.
+type TPE struct {
+	settings
+	seed   int64
+	goal   types.Goal
+	ledger *suggest.Ledger
+	// results are the finished trials that tell something, kept for a new
+	// version of the space; obs are the same in the current one.
+	results []result
+	obs     *observations
+}
+
+type result struct {
+	number int64
+	known  suggest.Known
+	rank   rank
+}
+
+var _ suggest.Suggester = (*TPE)(nil)
+
+// New returns a TPE for the first objective of cfg, whose settings are complete.
+func New(cfg suggest.Config) *TPE {
+	s := cfg.Settings
+	return &TPE{
+		settings: settings{
+			startup:      clampInt(s.Int("startup")),
+			candidates:   clampInt(s.Int("candidates")),
+			gammaMax:     clampInt(s.Int("gamma_max")),
+			gamma:        s.Float("gamma"),
+			priorWeight:  s.Float("prior_weight"),
+			multivariate: s.Bool("multivariate"),
+			liar:         s.Bool("liar"),
+		},
+		seed: cfg.Seed, goal: cfg.Objectives[0].Goal,
+		ledger: suggest.NewLedger(cfg), obs: newObservations(cfg.Space),
+	}
+}
+
+func clampInt(i int64) int { return int(min(i, math.MaxInt32)) }
+
+// Observe implements suggest.Suggester.
+func (t *TPE) Observe(events []trial.Event) {
+	for _, e := range events {
+		if e.Kind == trial.EventFinished {
+			t.finish(e)
+		}
+		t.ledger.Observe(e)
+		if e.Kind == trial.EventSpace {
+			t.obs = newObservations(e.Space)
+			for _, r := range t.results {
+				t.learn(r)
+			}
+		}
+	}
+}
+
+func (t *TPE) finish(e trial.Event) {
+	known, ok := t.ledger.Open(e.Trial)
+	if !ok {
+		return // created in a version of the space that is not known here
+	}
+	if r, ok := rankOf(e.Finish, t.goal); ok {
+		t.results = append(t.results, result{e.Trial, known, r})
+		t.learn(t.results[len(t.results)-1])
+	}
+}
+
+func (t *TPE) learn(r result) {
+	if p, ok := r.known.In(t.ledger.Space()); ok {
+		t.obs.add(r.number, p, r.rank)
+	}
+}
+
+// Suggest implements suggest.Suggester.
+func (t *TPE) Suggest(ctx context.Context, req suggest.Request) ([]suggest.Proposal, error) {
+	ask := t.ledger.Ask(req.Pending)
+	var out []suggest.Proposal
+	for _, n := range req.Numbers {
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		p, err := t.propose(ctx, ask, n)
+		if err != nil {
+			return out, err
+		}
+		ask.Take(n, p.Point)
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// fallback proposes as random search would.
+func (t *TPE) fallback(ctx context.Context, ask *suggest.Ask, number int64) (suggest.Proposal, error) {
+	p, err := ask.Fresh(ctx, suggest.Stream(t.seed, random.Name, number))
+	return suggest.Proposal{Point: p, Arm: random.Name}, err
+}

@@ -1,0 +1,127 @@
+// Package tuner is the Go SDK: declare a search space with typed handles, run a
+// function on the points that tuner proposes, and read the best result.
+//
+//	var space tuner.Space
+//	lr := tuner.Range(&space, "lr", 1e-5, 1e-1, tuner.Log())
+//	layers := tuner.Range(&space, "layers", 1, 8)
+//
+//	c, err := local.Client(ctx, "tuner.db")
+//	…
+//	study, err := c.Study(ctx, tuner.Config{Name: "mnist", Space: &space,
+//		Objectives: []tuner.Objective{tuner.Minimize("loss")}, Trials: 100})
+//	…
+//	err = study.Run(ctx, func(ctx context.Context, t *tuner.Trial) (float64, error) {
+//		return train(lr.Of(t), layers.Of(t))
+//	}, tuner.RunOptions{Workers: 4})
+//	best, err := study.Best(ctx)
+//
+// The package itself needs the standard library only; trial/local adds the
+// engine and a database for use without a server.
+package tuner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/trial/agent"
+)
+
+// Backend is where studies live: an engine in this process or a server.
+type Backend interface {
+	agent.Backend
+	OpenStudy(ctx context.Context, spec types.StudySpec) (types.Study, error)
+	Study(ctx context.Context, id int64) (types.Study, error)
+	Trial(ctx context.Context, study, number int64) (types.Trial, error)
+	Control(ctx context.Context, req types.ControlRequest) (types.ControlReply, error)
+	Close() error
+}
+
+// Client gives access to studies. It is safe for concurrent use.
+type Client struct {
+	backend Backend
+	worker  string
+}
+
+// NewClient returns a client of a backend; worker names this process among all
+// that run trials and should be the same after a restart. Most programs call
+// local.Client instead.
+func NewClient(b Backend, worker string) *Client { return &Client{b, worker} }
+
+// Close gives everything up that the client holds. Trials that run are
+// interrupted and handed out again.
+func (c *Client) Close() error { return c.backend.Close() }
+
+// Objective is a metric with a goal.
+type Objective = types.Objective
+
+// Minimize is the objective to make a metric small.
+func Minimize(metric string) Objective { return Objective{Metric: metric, Goal: types.Minimize} }
+
+// Maximize is the objective to make a metric large.
+func Maximize(metric string) Objective { return Objective{Metric: metric, Goal: types.Maximize} }
+
+// Config describes a study.
+type Config struct {
+	// Name is unique within the project.
+	Name    string
+	Project string // "" is "default"
+	Space   *Space
+	// Objectives are what is optimised; the first is the one that a function
+	// given to Run returns.
+	Objectives []Objective
+	// Algorithm proposes the points, such as "tpe" or "random"; "" is the
+	// default. AlgorithmSettings has its settings.
+	Algorithm         string
+	AlgorithmSettings map[string]any
+	// Stopper ends hopeless trials by their reports, such as "median"; "" is
+	// none.
+	Stopper         string
+	StopperSettings map[string]any
+	// Trials is the number of trials of the study, over all its continuations;
+	// 0 is no limit.
+	Trials int64
+	// Time bounds the study; no trial starts later. 0 is no limit.
+	Time time.Duration
+	// Target ends the study once the objective is at least as good.
+	Target *float64
+	// Seed makes a run repeatable; 0 draws one.
+	Seed int64
+	// Try lists points to evaluate first.
+	Try []Params
+	// Extend accepts a changed space of a study that exists as a new version.
+	Extend bool
+}
+
+// Params are named values: int64, float64, string or bool.
+type Params = types.Params
+
+// Study creates the study of cfg, or continues the one of that name; a space or
+// objectives that differ from the stored ones are an error that lists the
+// differences.
+func (c *Client) Study(ctx context.Context, cfg Config) (*Study, error) {
+	spec := types.StudySpec{
+		Project: cfg.Project, Name: cfg.Name, Objectives: cfg.Objectives, Seed: cfg.Seed, Try: cfg.Try,
+		Algorithm: types.Component{Name: cfg.Algorithm, Settings: cfg.AlgorithmSettings},
+		Stopper:   types.Component{Name: cfg.Stopper, Settings: cfg.StopperSettings},
+		Budget:    types.Budget{Trials: cfg.Trials, Time: types.Duration(cfg.Time), Target: cfg.Target},
+		Extend:    cfg.Extend,
+	}
+	if cfg.Space != nil {
+		b, err := json.Marshal(cfg.Space)
+		if err != nil {
+			if e, ok := errors.AsType[*types.Error](err); ok {
+				return nil, e
+			}
+			return nil, err
+		}
+		spec.Space = b
+	}
+	st, err := c.backend.OpenStudy(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	return &Study{client: c, id: st.ID, name: st.Spec.Name, objectives: st.Spec.Objectives}, nil
+}
