@@ -102,6 +102,9 @@ type RunSpec struct {
 	Step        string   `json:"step,omitempty"`
 	MetricRegex []string `json:"metric_regex,omitempty"`
 	MetricFile  string   `json:"metric_file,omitempty"`
+	// Keep says whose directories outlive the trial: "all" ("" too), "best",
+	// "none" or the number of the best.
+	Keep string `json:"keep,omitempty"`
 }
 
 // StudyState says whether a study hands out trials.

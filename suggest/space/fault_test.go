@@ -48,7 +48,9 @@ func defaulted(p Parameter, v Value) Parameter {
 
 func TestNewRefuses(t *testing.T) {
 	opt := choices(Categorical, "opt", "sgd", "adam")
-	on := func(c Condition) []Parameter { return []Parameter{opt, integer("n", 1, 8), when(float("m", 0.0, 1.0), c)} }
+	on := func(c Condition) []Parameter {
+		return []Parameter{opt, integer("n", 1, 8), when(float("m", 0.0, 1.0), c)}
+	}
 	tests := []struct {
 		name    string
 		params  []Parameter

@@ -40,7 +40,11 @@ func (s *Space) gridLevels(i, gridDefault int) levels {
 // included; one point is in the middle. Levels that coincide are given once.
 func (d *dim) gridPoints(n int) []Value {
 	if n == 1 {
-		return []Value{d.decode(0.5)}
+		middle := d.decode(0.5)
+		if f, ok := middle.(float64); ok && !d.discrete {
+			middle = math.Min(math.Max(tidyFloat(f), d.low), d.high)
+		}
+		return []Value{middle}
 	}
 	out := make([]Value, n)
 	for j := range out {
@@ -66,11 +70,7 @@ func (d *dim) gridPoints(n int) []Value {
 func tidy(points []Value) []Value {
 	out := slices.Clone(points)
 	for j := 1; j < len(out)-1; j++ {
-		f, err := strconv.ParseFloat(strconv.FormatFloat(points[j].(float64), 'g', 12, 64), 64)
-		if err != nil {
-			return points
-		}
-		out[j] = f + 0
+		out[j] = tidyFloat(points[j].(float64))
 	}
 	for j := 1; j < len(out); j++ {
 		if out[j].(float64) <= out[j-1].(float64) {
@@ -78,6 +78,15 @@ func tidy(points []Value) []Value {
 		}
 	}
 	return out
+}
+
+// tidyFloat rounds to 12 digits, unless that would overflow.
+func tidyFloat(f float64) float64 {
+	g, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', 12, 64), 64)
+	if err != nil {
+		return f
+	}
+	return g + 0
 }
 
 // segment is a run of levels between which no condition can tell.

@@ -1,6 +1,10 @@
 package tpe
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mathext"
+)
 
 // Standard normal distribution, careful where a naive formula loses all digits:
 // in the tails and for intervals that are narrow beside the deviation.
@@ -19,7 +23,7 @@ const (
 // logNormCDF is the logarithm of the standard normal distribution function.
 func logNormCDF(x float64) float64 {
 	switch {
-	case x > 5:
+	case x > 0:
 		return math.Log1p(-0.5 * math.Erfc(x/math.Sqrt2))
 	case x > tail:
 		return math.Log(0.5 * math.Erfc(-x/math.Sqrt2))
@@ -64,11 +68,20 @@ func truncNormLeft(u, a, b float64) float64 {
 	pa, pb := 0.5*math.Erfc(-a/math.Sqrt2), 0.5*math.Erfc(-b/math.Sqrt2)
 	p := pa + u*(pb-pa)
 	if p <= 0.5 {
-		return clamp(-math.Sqrt2*math.Erfcinv(2*p), a, b)
+		return clamp(quantile(p), a, b)
 	}
 	qa, qb := 0.5*math.Erfc(a/math.Sqrt2), 0.5*math.Erfc(b/math.Sqrt2)
 	q := qb + (1-u)*(qa-qb)
-	return clamp(math.Sqrt2*math.Erfcinv(2*q), a, b)
+	return clamp(-quantile(q), a, b)
+}
+
+// quantile is the p-quantile of the standard normal distribution, p <= 0.5.
+// math.Erfcinv would compute 1-2p and lose small p.
+func quantile(p float64) float64 {
+	if p <= 0 {
+		return math.Inf(-1)
+	}
+	return mathext.NormalQuantile(p)
 }
 
 func clamp(x, a, b float64) float64 {

@@ -45,6 +45,9 @@ type Processes struct {
 	Now        func() time.Time
 	// Warn is told what the user should know about the program; may be nil.
 	Warn func(string)
+	// Missing is told that a trial ended well but without an objective, and which
+	// metrics its output has; may be nil.
+	Missing func(l types.Lease, attemptDir, objective string, seen []string)
 }
 
 var _ Launcher = (*Processes)(nil)
@@ -164,7 +167,7 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 		req.Outcome, req.Reason = types.OutcomeFailed, fmt.Sprintf("exit code %d%s", st.Exit, lastLine(spec.AttemptDir))
 	default:
 		req.Outcome = types.OutcomeCompleted
-		if m := p.missing(out, req.Metrics); m != "" {
+		if m := p.missing(spec, out, req.Metrics); m != "" {
 			req.Outcome, req.Reason = types.OutcomeFailed, m
 		}
 		p.buffers(out, st)
@@ -180,7 +183,7 @@ func hint(signal string) string {
 }
 
 // missing says in words that an objective was not seen, "" if all were.
-func (p *Processes) missing(out *processOutput, measured map[string]types.Float) string {
+func (p *Processes) missing(spec executor.Spec, out *processOutput, measured map[string]types.Float) string {
 	var names []string
 	for _, s := range out.col.Seen() {
 		names = append(names, s.Metric)
@@ -188,6 +191,9 @@ func (p *Processes) missing(out *processOutput, measured map[string]types.Float)
 	for _, o := range p.Objectives {
 		if _, ok := measured[o]; ok || slices.Contains(names, o) {
 			continue
+		}
+		if p.Missing != nil {
+			p.Missing(spec.Lease, spec.AttemptDir, o, names)
 		}
 		if len(names) == 0 {
 			return fmt.Sprintf("it ended without the metric %s: its output has no metric at all", o)
@@ -269,7 +275,11 @@ type processOutput struct {
 func (o *processOutput) Poll(final bool) ([]types.Report, string, error) {
 	var errs []error
 	offsets := o.col.Offsets()
-	for stream, path := range o.paths {
+	for _, stream := range []string{"stdout", "stderr", "file"} { // a fixed order: the later line of a step counts
+		path, ok := o.paths[stream]
+		if !ok {
+			continue
+		}
 		if err := o.read(stream, path, offsets[stream]); err != nil {
 			errs = append(errs, err)
 		}

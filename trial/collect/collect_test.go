@@ -3,6 +3,7 @@ package collect
 import (
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -364,5 +365,32 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	if o, err := Restore(Config{}, ""); err != nil || len(o.Offsets()) != 0 {
 		t.Errorf("an empty cursor: %v", err)
+	}
+}
+
+// TestGuide reads the forms that the guide promises.
+func TestGuide(t *testing.T) {
+	page, err := os.ReadFile("../../docs/guide/process-contract.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Metrics\n")
+	section, _, _ = strings.Cut(section, "\nDetails:\n")
+	lines := 0
+	for line := range strings.Lines(section) {
+		text, example := strings.CutPrefix(line, "    ")
+		if !example {
+			continue
+		}
+		lines++
+		// The remark begins after a wide gap.
+		text, _, _ = strings.Cut(text, "    ")
+		got := read(t, Config{Metrics: []string{"loss"}, Others: -1}, text)
+		if len(got) != 1 || !strings.HasSuffix(got[0], "=0.31") {
+			t.Errorf("%q gives %v", text, got)
+		}
+	}
+	if lines != 5 {
+		t.Errorf("the guide has %d forms", lines)
 	}
 }

@@ -33,6 +33,8 @@ type Processes struct {
 	Until      <-chan struct{}
 	Hooks      agent.Hooks
 	Warn       func(string)
+	// Missing is agent.Processes.Missing.
+	Missing func(l types.Lease, attemptDir, objective string, seen []string)
 }
 
 // Template compiles the command of a study: it fails where the command and the
@@ -128,7 +130,7 @@ func (l *Local) Worker(backend agent.Backend, study types.Study, cfg Processes) 
 		NewKey: token, Until: cfg.Until, Hooks: cfg.Hooks, Logger: l.cfg.Logger,
 		Launcher: &agent.Processes{
 			Project: spec.Project, Study: spec.Name, Run: *spec.Run, Root: root, Template: tmpl, Env: env,
-			GPUs: gpus, Objectives: objectives, Now: time.Now, Warn: cfg.Warn,
+			GPUs: gpus, Objectives: objectives, Now: time.Now, Warn: cfg.Warn, Missing: cfg.Missing,
 			NewCollector: func(cursor string) (collect.Collector, error) {
 				if cursor == "" {
 					return collect.New(collecting)

@@ -69,7 +69,7 @@ tuner help contract  what your program gets and what it has to print`,
 	db := &dbFlags{st: st}
 	db.register(root.PersistentFlags())
 	for _, add := range []func(*State, *dbFlags) *cobra.Command{
-		sweepCommand, lsCommand, showCommand, exportCommand, versionCommand,
+		sweepCommand, versionCommand,
 	} {
 		root.AddCommand(add(st, db))
 	}

@@ -7,7 +7,9 @@ import (
 	"github.com/gotuner/tuner/suggest/space"
 )
 
-var functionStart = regexp.MustCompile(`^\s*[A-Za-z_][A-Za-z0-9_]*\(`)
+var functionStart = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*\(`)
+
+var functions = []string{"uniform", "loguniform", "int", "choice", "normal"}
 
 const knownFunctions = "uniform(lo,hi), loguniform(lo,hi), int(lo,hi), choice(a,b,…) and normal(mu,sigma,lo,hi)"
 

@@ -252,6 +252,10 @@ func (a *argument) values() (space.Parameter, error) {
 	if fn, end := functionAt(a.spec); fn != "" && end == len(a.spec) {
 		return a.function(fn, a.spec[len(fn)+1:end-1])
 	}
+	if name, _, isCall := strings.Cut(a.spec, "("); isCall && slices.Contains(functions, name) {
+		return space.Parameter{}, a.fault("%s begins like the function %s and does not end like it", a.spec, name).
+			WithRemedy("write one of %s, and modifiers and conditions behind it", knownFunctions)
+	}
 	if c := a.spec[0]; c == '[' || c == '{' || c == '(' {
 		return space.Parameter{}, a.fault("%s begins with a bracket", a.spec).
 			WithRemedy("write a range as 1e-5..1e-1, choices as a,b, or JSON behind := as in '%s:=[1,2]'", a.name)

@@ -66,7 +66,7 @@ func (a *argument) noRange(parts []string) error {
 			return a.fault("%s is a list with the range %s in it", a.spec, choice).
 				WithRemedy("write one range, or list all values")
 		case startsLikeRange.MatchString(choice), choice == a.spec && !strings.ContainsAny(choice, `/\`) && choice != "..":
-			return a.fault("%s is no range", a.spec).WithRemedy(form + "; a text that has two points goes as JSON: '" + asJSON(a.name, a.spec) + "'")
+			return a.fault("%s is no range", a.spec).WithRemedy("%s; a text that has two points goes as JSON: '%s'", form, asJSON(a.name, a.spec))
 		}
 	}
 	return nil
@@ -170,8 +170,12 @@ func (a *argument) numeric(p space.Parameter) (space.Parameter, error) {
 	return a.withDefault(p)
 }
 
-// maxGeometric is the number of values of a geometric range.
-const maxGeometric = 1000
+// A geometric range has at most maxGeometric values, and its numbers at most
+// maxDigits characters, so that exact products stay small.
+const (
+	maxGeometric = 1000
+	maxDigits    = 50
+)
 
 // geometric builds the ordinal of LO..HI..xK, exactly: in rational numbers.
 func (a *argument) geometric(r span) (space.Parameter, error) {
@@ -186,6 +190,9 @@ func (a *argument) geometric(r span) (space.Parameter, error) {
 	for _, text := range []string{r.low, r.high, r.factor} {
 		if _, err := a.bound(text, space.Float); err != nil {
 			return p, err
+		}
+		if len(text) > maxDigits {
+			return p, a.fault("the number %s… has more than %d digits", text[:20], maxDigits).WithRemedy("round it")
 		}
 	}
 	low, high, factor := rational(r.low), rational(r.high), rational(r.factor)

@@ -20,7 +20,7 @@ type Row struct {
 }
 
 // maxValues is the width of the table's values in characters.
-const maxValues = 60
+const maxValues = 40
 
 // Rows describes parameters for people.
 func Rows(params []space.Parameter) []Row {

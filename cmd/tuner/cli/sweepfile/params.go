@@ -126,7 +126,12 @@ func (d *decoder) json(b []byte, path string, n *yaml.Node) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
-	return appendValue(b, v, !isQuoted(n), strings.Contains(path, ".choices[")), nil
+	return appendValue(b, v, !isQuoted(n), isChoice(path)), nil
+}
+
+// isChoice reports whether a path is that of an item of a list of choices.
+func isChoice(path string) bool {
+	return strings.HasSuffix(path, "]") && strings.HasSuffix(path[:strings.LastIndex(path, "[")], ".choices")
 }
 
 func appendValue(b []byte, v Value, plain, choice bool) []byte {

@@ -235,4 +235,3 @@ func lastName(path string) string {
 	name, _, _ := strings.Cut(path[strings.LastIndex(path, ".")+1:], "[")
 	return name
 }
-

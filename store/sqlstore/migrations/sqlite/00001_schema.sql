@@ -44,7 +44,7 @@ CREATE TABLE spaces (
 ) STRICT;
 
 CREATE TABLE trials (
-	id            INTEGER PRIMARY KEY,
+	id            INTEGER PRIMARY KEY AUTOINCREMENT,
 	study_id      INTEGER NOT NULL,
 	number        INTEGER NOT NULL,
 	state         TEXT    NOT NULL,

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/builtin"
+	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/trial/executor/argv"
+	"github.com/gotuner/tuner/trial/executor/procenv"
+	"github.com/gotuner/tuner/trial/local"
+)
+
+// sizeNote says when the algorithm has fewer points than the budget has trials.
+func (r *sweepRun) sizeNote() string {
+	spec := r.study.Spec
+	sp, err := space.Parse(spec.Space)
+	if err != nil {
+		return ""
+	}
+	size, finite := sp.Size()
+	what := "the space has"
+	sg, err := suggest.New(builtin.Algorithms(), spec.Algorithm, suggest.Config{Space: sp, Objectives: spec.Objectives, Seed: spec.Seed, Deterministic: "auto"})
+	if s, ok := sg.(suggest.Sizer); err == nil && ok {
+		size, finite = s.Size()
+		what = "the " + spec.Algorithm.Name + " has"
+	}
+	n := spec.Budget.Trials
+	switch {
+	case finite && n > size:
+		return fmt.Sprintf("%s %d points: the sweep ends after them, before its %d trials", what, size, n)
+	case finite && n == 0:
+		return fmt.Sprintf("%s %d points: the sweep ends after them", what, size)
+	}
+	return ""
+}
+
+// expand is the command line of a lease.
+func expand(t *argv.Template, spec types.StudySpec, l types.Lease) ([]string, error) {
+	v := procenv.Trial{Project: spec.Project, Study: spec.Name, Number: l.Ref.Trial, Attempt: l.Ref.Attempt,
+		Seed: l.Seed, Budget: l.Budget, Texts: map[string]string{},
+		Dir: "TRIAL_DIR", ParamsFile: "TRIAL_DIR/params.json", CheckpointDir: "TRIAL_DIR/1/checkpoint"}
+	for i, q := range l.Params {
+		v.Texts[q.Name] = l.Texts[i]
+	}
+	return t.Expand(v)
+}
+
+// result prints the best trial, how to run it again, and what to do next.
+func (r *sweepRun) result(ctx context.Context, reason string) error {
+	v := r.study
+	if r.flags.json {
+		return r.jsonResult(ctx, reason)
+	}
+	var b strings.Builder
+	if reason == "" {
+		reason = v.Reason
+	}
+	fmt.Fprintf(&b, "\n%s: %s", v.Spec.Name, countsText(v.Counts))
+	if reason != "" && !strings.HasPrefix(reason, "the budget of") {
+		b.WriteString(" · " + reason)
+	}
+	b.WriteString("\n")
+	for _, n := range v.Best {
+		if err := r.bestTrial(ctx, &b, n); err != nil {
+			return err
+		}
+	}
+	if v.Counts.Queued+v.Counts.Running > 0 {
+		fmt.Fprintf(&b, "%d trials are left in the queue; run the same sweep again to go on\n", v.Counts.Queued+v.Counts.Running)
+	}
+	if len(v.Best) > 0 && !r.flags.quiet {
+		name := argv.Quote([]string{v.Spec.Name})
+		fmt.Fprintf(&b, "\nnext:\n  tuner trials %s --sort value      all trials\n  tuner show %s %d            this trial\n  tuner export %s -o csv         for a spreadsheet or a notebook\n  tuner sweep --name %s -n %d    more trials\n",
+			name, name, v.Best[0], name, name, 2*max(v.Spec.Budget.Trials, v.Counts.Spent()))
+	}
+	_, err := fmt.Fprint(r.st.Stdout, b.String())
+	return err
+}
+
+// bestTrial describes one of the best trials.
+func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) error {
+	t, err := r.local.Engine.Trial(ctx, r.study.ID, n)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b, "best: ")
+	for _, o := range r.study.Spec.Objectives {
+		fmt.Fprintf(b, "%s %s ", o.Metric, formatFloat(float64(t.Metrics[o.Metric])))
+	}
+	fmt.Fprintf(b, "(trial %d)\n", n)
+	rows := [][]string{}
+	for _, q := range t.Params {
+		rows = append(rows, []string{"  " + q.Name, formatValue(q.Value)})
+	}
+	table(b, rows)
+	cmd, err := bestCommand(r.study.Spec, t)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b, "run it again:\n  %s\n", cmd)
+	return nil
+}
+
+// bestCommand is the copy-paste command of a trial.
+func bestCommand(spec types.StudySpec, t types.Trial) (string, error) {
+	sp, err := space.Parse(spec.Space)
+	if err != nil {
+		return "", err
+	}
+	tmpl, _, err := local.Template(*spec.Run, sp)
+	if err != nil {
+		return "", err
+	}
+	l := types.Lease{Ref: types.AttemptRef{Trial: t.Number, Attempt: 1}, Params: t.Params}
+	for _, q := range t.Params {
+		l.Texts = append(l.Texts, sp.Text(sp.Index(q.Name), q.Value))
+	}
+	args, err := expand(tmpl, spec, l)
+	if err != nil {
+		return "", err
+	}
+	return argv.Quote(args), nil
+}
+
+// jsonResult is the last line of --json.
+func (r *sweepRun) jsonResult(ctx context.Context, reason string) error {
+	out := struct {
+		Event  string       `json:"event"`
+		Study  string       `json:"study"`
+		State  string       `json:"state"`
+		Reason string       `json:"reason,omitempty"`
+		Counts types.Counts `json:"counts"`
+		Best   *types.Trial `json:"best,omitempty"`
+		Cmd    string       `json:"command,omitempty"`
+	}{Event: "result", Study: r.study.Spec.Name, State: string(r.study.State), Reason: reason, Counts: r.study.Counts}
+	if len(r.study.Best) > 0 {
+		t, err := r.local.Engine.Trial(ctx, r.study.ID, r.study.Best[0])
+		if err != nil {
+			return err
+		}
+		out.Best = &t
+		if out.Cmd, err = bestCommand(r.study.Spec, t); err != nil {
+			return err
+		}
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(r.st.Stdout, "%s\n", b)
+	return err
+}
+
+// countsText is "30 trials: 21 completed, 8 pruned, 1 failed".
+func countsText(c types.Counts) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int64
+		word string
+	}{{c.Completed, "completed"}, {c.Pruned, "pruned"}, {c.Failed, "failed"}, {c.Infeasible, "infeasible"},
+		{c.Cancelled, "cancelled"}, {c.Running, "running"}, {c.Queued, "queued"}, {c.Paused, "paused"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
+		}
+	}
+	word := "trials"
+	if c.Total() == 1 {
+		word = "trial"
+	}
+	if len(parts) == 0 {
+		return "no trials"
+	}
+	return fmt.Sprintf("%d %s: %s", c.Total(), word, strings.Join(parts, ", "))
+}

@@ -1,0 +1,336 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/cmd/tuner/cli/sweepfile"
+	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/suggest/space/grammar"
+	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/executor/argv"
+	executor "github.com/gotuner/tuner/trial/executor/local"
+	"github.com/gotuner/tuner/trial/executor/procenv"
+	"github.com/gotuner/tuner/trial/local"
+)
+
+// plan is a sweep that was checked as far as that is possible without a
+// database.
+type plan struct {
+	spec     types.StudySpec
+	space    *space.Space
+	params   []space.Parameter
+	template *argv.Template
+	notes    []string // what the user should know before it runs
+	jobs     int
+}
+
+// paramOf turns a -p argument into the form of a sweep file.
+func paramOf(arg string) (sweepfile.Param, error) {
+	parsed, err := grammar.Parse(arg)
+	if err != nil {
+		return sweepfile.Param{}, err
+	}
+	name, spec, _ := strings.Cut(arg, "=")
+	if !strings.HasSuffix(name, ":") {
+		return sweepfile.Param{Name: name, Spec: spec}, nil
+	}
+	// The JSON form may be a list or one value too; the canonical form has all.
+	sp, err := space.New([]space.Parameter{withoutCondition(parsed.Parameter)}, nil)
+	if err != nil || parsed.Parameter.When != nil {
+		return sweepfile.Param{Name: strings.TrimSuffix(name, ":"), JSON: json.RawMessage(spec)}, nil
+	}
+	var form struct {
+		Parameters []map[string]json.RawMessage `json:"parameters"`
+	}
+	if err := json.Unmarshal(sp.AppendJSON(nil), &form); err != nil {
+		return sweepfile.Param{}, err
+	}
+	delete(form.Parameters[0], "name")
+	b, err := json.Marshal(form.Parameters[0])
+	return sweepfile.Param{Name: parsed.Parameter.Name, JSON: b}, err
+}
+
+func withoutCondition(p space.Parameter) space.Parameter {
+	p.When = nil
+	return p
+}
+
+// argOf is a parameter of a sweep file as a -p argument.
+func argOf(p sweepfile.Param) string {
+	switch {
+	case p.JSON != nil:
+		return p.Name + ":=" + string(p.JSON)
+	case p.Choices == nil:
+		return p.Name + "=" + p.Spec
+	}
+	plain := make([]string, len(p.Choices))
+	list := []byte("[")
+	simple := true
+	for i, c := range p.Choices {
+		plain[i] = c.Text
+		simple = simple && !c.IsText && c.Text != "" && !strings.ContainsAny(c.Text, ",:@~&<>() ")
+		if i > 0 {
+			list = append(list, ',')
+		}
+		if one, err := grammar.Parse("v=" + c.Text); !c.IsText && err == nil && len(one.Parameter.Choices) == 1 {
+			if v := one.Parameter.Choices[0]; v.Value != any(c.Text) {
+				list = append(list, `{"value":`...)
+				list, _ = types.AppendValue(list, v.Value) // a parsed value always encodes
+				list = append(types.AppendString(append(list, `,"text":`...), c.Text), '}')
+				continue
+			}
+		}
+		list = types.AppendString(list, c.Text)
+	}
+	if simple && len(plain) > 1 {
+		return p.Name + "=" + strings.Join(plain, ",")
+	}
+	return p.Name + ":=" + string(append(list, ']'))
+}
+
+// makePlan checks a sweep and makes the study's spec of it. complete says that
+// everything a new study needs must be there; a continuation may leave it out.
+func makePlan(st *State, f sweepfile.File, project string) (*plan, error) {
+	p := &plan{}
+	p.spec = types.StudySpec{Project: cmp.Or(f.Project, project), Name: f.Name}
+	if err := p.searchSpace(f); err != nil {
+		return nil, err
+	}
+	if err := p.goals(f); err != nil {
+		return nil, err
+	}
+	if err := p.limits(f); err != nil {
+		return nil, err
+	}
+	if err := p.command(st, f); err != nil {
+		return nil, err
+	}
+	if p.spec.Name == "" {
+		if len(f.Command) == 0 {
+			return nil, usagef("there is no command and no --name").WithRemedy(`tuner sweep --min loss -p lr=1e-5..1e-1:log -n 50 -- python train.py {args}`)
+		}
+		p.spec.Name = nameOf(f.Command)
+	}
+	return p, p.attributes(st)
+}
+
+func (p *plan) searchSpace(f sweepfile.File) (err error) {
+	if len(f.Params) == 0 {
+		return nil
+	}
+	args := make([]string, len(f.Params))
+	for i, fp := range f.Params {
+		args[i] = argOf(fp)
+	}
+	var warnings []string
+	if p.params, warnings, err = grammar.ParseAll(args); err != nil {
+		return err
+	}
+	p.notes = append(p.notes, warnings...)
+	if p.space, err = space.New(p.params, f.Constraints); err != nil {
+		return err
+	}
+	p.spec.Space = p.space.AppendJSON(nil)
+	for i, t := range f.Try {
+		q, err := p.tryPoint(t)
+		if err != nil {
+			return at(err, fmt.Sprintf("try[%d]", i))
+		}
+		p.spec.Try = append(p.spec.Try, q)
+	}
+	return nil
+}
+
+func (p *plan) tryPoint(t sweepfile.Point) (types.Params, error) {
+	if t.Values == nil {
+		return grammar.Point(p.space, t.Text)
+	}
+	var q types.Params
+	for _, a := range t.Values {
+		i := p.space.Index(a.Name)
+		if i < 0 {
+			return nil, usagef("there is no parameter %q", a.Name).WithRemedy("the parameters are %s", strings.Join(p.names(), ", "))
+		}
+		v, err := grammar.Value(p.space.Param(i), a.Value.Text)
+		if err != nil {
+			return nil, err
+		}
+		q = append(q, types.Param{Name: a.Name, Value: v})
+	}
+	return q, nil
+}
+
+func (p *plan) names() []string {
+	out := make([]string, len(p.params))
+	for i := range p.params {
+		out[i] = p.params[i].Name
+	}
+	return out
+}
+
+func at(err error, field string) error {
+	if e, ok := errors.AsType[*types.Error](err); ok && e.Field == "" {
+		return e.WithField(field)
+	}
+	return err
+}
+
+func (p *plan) goals(f sweepfile.File) (err error) {
+	switch {
+	case f.Min != "" && f.Max != "":
+		return usagef("one metric is optimised, not two").WithRemedy("keep min or max")
+	case f.Min != "":
+		p.spec.Objectives = []types.Objective{{Metric: f.Min, Goal: types.Minimize}}
+	case f.Max != "":
+		p.spec.Objectives = []types.Objective{{Metric: f.Max, Goal: types.Maximize}}
+	}
+	if f.Algorithm != "" {
+		if p.spec.Algorithm, err = trial.ParseComponent(f.Algorithm); err != nil {
+			return at(err, "algorithm")
+		}
+	}
+	if f.Stopper != "" {
+		p.spec.Stopper, err = trial.ParseComponent(f.Stopper)
+	}
+	return at(err, "stopper")
+}
+
+// limits takes over the numbers, none of which may be negative.
+func (p *plan) limits(f sweepfile.File) error {
+	for _, n := range []struct {
+		flag    string
+		v       *int64
+		least   int64
+		meaning string
+	}{
+		{"trials (-n)", f.Trials, 1, "the number of trials"}, {"jobs (-j)", f.Jobs, 1, "the number of trials at once"},
+		{"seed", f.Seed, 1, "a seed"}, {"patience", f.Patience, 1, "a number of trials"},
+		{"max-failures", f.MaxFailures, -1, "a number of trials, or -1 for no limit"},
+		{"retries", f.Retries, -1, "a number of retries, or -1 for none"},
+		{"infeasible-exit", f.InfeasibleExit, 1, "an exit code from 1 to 255"},
+	} {
+		if n.v != nil && *n.v < n.least {
+			return usagef("%d is too small: it is %s, at least %d", *n.v, n.meaning, n.least).WithField("--" + n.flag)
+		}
+	}
+	for _, d := range []struct {
+		flag string
+		v    *types.Duration
+	}{{"for", dur(f.For)}, {"timeout", dur(f.Timeout)}} {
+		if d.v != nil && *d.v <= 0 {
+			return usagef("the duration must be positive").WithField("--" + d.flag)
+		}
+	}
+	set(&p.spec.Budget.Trials, f.Trials)
+	set(&p.spec.Budget.Patience, f.Patience)
+	set(&p.spec.Budget.MaxFailures, f.MaxFailures)
+	set(&p.spec.Seed, f.Seed)
+	p.spec.Budget.Target = f.Target
+	if f.Retries != nil {
+		p.spec.Retries = int(*f.Retries)
+		if p.spec.Retries == 0 {
+			p.spec.Retries = -1 // "none", where 0 in the spec is the default
+		}
+	}
+	p.spec.Strategy = f.MetricStrategy
+	p.jobs = max(1, len(f.GPUs))
+	if f.Jobs != nil {
+		p.jobs = int(*f.Jobs)
+	}
+	if len(f.GPUs) > 0 && p.jobs > len(f.GPUs) {
+		p.notes = append(p.notes, fmt.Sprintf("%d trials at once share %d GPUs", p.jobs, len(f.GPUs)))
+	}
+	return nil
+}
+
+func set[T any](dst *T, v *T) {
+	if v != nil {
+		*dst = *v
+	}
+}
+
+// command checks everything about the command that can be known beforehand.
+func (p *plan) command(st *State, f sweepfile.File) error {
+	if len(f.Command) == 0 {
+		return nil
+	}
+	run := &types.RunSpec{Command: f.Command, Literal: f.Literal, Dir: cmp.Or(f.Cwd, st.Dir), Env: f.Env,
+		StopSignal: f.StopSignal, Step: f.Step, MetricRegex: f.MetricRegex, MetricFile: f.MetricFile}
+	if f.Timeout != nil {
+		run.Timeout = types.Duration(*f.Timeout)
+	}
+	if f.Grace != nil {
+		run.Grace = types.Duration(*f.Grace)
+	}
+	if f.InfeasibleExit != nil {
+		run.InfeasibleExit = int(*f.InfeasibleExit)
+	}
+	if s := run.StopSignal; s != "" && !slices.Contains([]string{"TERM", "INT", "USR1"}, s) {
+		return usagef("%q is no stop signal", s).WithField("--stop-signal").WithRemedy("use TERM, INT or USR1")
+	}
+	if run.Dir != "{trial.dir}" {
+		if !filepath.IsAbs(run.Dir) {
+			run.Dir = filepath.Join(st.Dir, run.Dir)
+		}
+		if info, err := os.Stat(run.Dir); err != nil || !info.IsDir() {
+			return usagef("there is no directory %s", run.Dir).WithField("--cwd")
+		}
+	}
+	p.spec.Run = run
+	if p.space == nil {
+		return nil // a continuation; the study's own space is checked with the command
+	}
+	var notes []string
+	var err error
+	if p.template, notes, err = local.Template(*run, p.space); err != nil {
+		return err
+	}
+	p.notes = append(p.notes, notes...)
+	if err := procenv.CheckNames(p.names()); err != nil {
+		return err
+	}
+	if !strings.ContainsAny(f.Command[0], "{}") {
+		dir := run.Dir
+		if dir == "{trial.dir}" {
+			dir = st.Dir
+		}
+		if _, err := executor.FindExecutable(f.Command[0], dir, st.Environ); err != nil && types.CodeOf(err) != types.Unsupported {
+			return err
+		}
+	}
+	return nil
+}
+
+var noName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// nameOf makes a study's name of a command: the script if an interpreter runs
+// one, else the program.
+func nameOf(command []string) string {
+	base := func(s string) string { return strings.TrimSuffix(filepath.Base(s), filepath.Ext(s)) }
+	name := base(command[0])
+	if interpreter.MatchString(filepath.Base(command[0])) {
+		for i, arg := range command[1:] {
+			if arg == "-m" && i+2 < len(command) {
+				name = command[i+2]
+				break
+			}
+			if !strings.HasPrefix(arg, "-") && !strings.ContainsAny(arg, "{} \n;") {
+				name = base(arg)
+				break
+			}
+		}
+	}
+	name = strings.Trim(noName.ReplaceAllString(name, "-"), "-._")
+	return cmp.Or(name, "sweep")
+}
+
+var interpreter = regexp.MustCompile(`^(python[0-9.]*|node|ruby|perl|Rscript|julia|bash|sh|zsh|java|go|env|nice|timeout|stdbuf)$`)

@@ -1,0 +1,20 @@
+package tpe_test
+
+import (
+	"testing"
+
+	"github.com/gotuner/tuner/suggest/suggesttest"
+	"github.com/gotuner/tuner/suggest/tpe"
+)
+
+func TestConforms(t *testing.T) {
+	for name, settings := range map[string]map[string]any{
+		"defaults":    nil,
+		"independent": {"multivariate": false},
+		"other":       {"startup": 1, "candidates": 3, "gamma": 0.5, "gamma_max": 1000, "liar": false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			suggesttest.Run(t, tpe.Algorithm(), suggesttest.Options{Settings: settings})
+		})
+	}
+}

@@ -1,0 +1,241 @@
+package tpe_test
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/random"
+	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/suggest/suggesttest"
+	"github.com/gotuner/tuner/suggest/tpe"
+	"github.com/gotuner/tuner/trial"
+)
+
+func build(t testing.TB, alg suggest.Algorithm, s *space.Space, seed int64, settings map[string]any) suggest.Suggester {
+	t.Helper()
+	sg, err := suggest.New(suggest.Registry{alg}, types.Component{Name: alg.Name, Settings: settings}, suggest.Config{
+		Space: s, Seed: seed, Deterministic: "auto",
+		Objectives: []types.Objective{{Metric: suggesttest.Metric, Goal: types.Minimize}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sg
+}
+
+func cube(t testing.TB, d int, constraints ...string) *space.Space {
+	t.Helper()
+	var params []space.Parameter
+	for i := range d {
+		params = append(params, space.Parameter{
+			Name: "x" + string(rune('a'+i)), Kind: space.Float, Low: -5.0, High: 5.0})
+	}
+	s, err := space.New(params, constraints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func sphere(_ *space.Space, p space.Point) float64 {
+	sum := 0.0
+	for _, v := range p {
+		d := v.(float64) - 1
+		sum += d * d
+	}
+	return sum
+}
+
+// medianBest is the median over seeds of the best value after n trials.
+func medianBest(t *testing.T, alg suggest.Algorithm, s *space.Space, n, workers int,
+	value func(*space.Space, space.Point) float64, settings map[string]any) float64 {
+	t.Helper()
+	var bests []float64
+	for seed := range int64(9) {
+		l := suggesttest.Simulate(t.Context(), build(t, alg, s, seed, settings), suggesttest.Study{
+			Space: s, Trials: n, Workers: workers, Value: value, Seed: uint64(seed)})
+		suggesttest.CheckLog(t, l)
+		best := math.Inf(1)
+		for _, p := range l.Points() {
+			best = min(best, value(s, p))
+		}
+		bests = append(bests, best)
+	}
+	slices.Sort(bests)
+	return bests[len(bests)/2]
+}
+
+// It has to learn: far better than random search on problems that are easy to
+// learn. The factors leave wide room: measured are 10 and more.
+func TestLearns(t *testing.T) {
+	mixed := suggesttest.Mixed(t)
+	conditional := suggesttest.Conditional(t)
+	tests := []struct {
+		name     string
+		space    *space.Space
+		value    func(*space.Space, space.Point) float64
+		workers  int
+		settings map[string]any
+		factor   float64
+	}{
+		{"sphere", cube(t, 5), sphere, 1, nil, 4},
+		{"sphere, 8 workers", cube(t, 5), sphere, 8, nil, 3},
+		{"sphere, independent", cube(t, 5), sphere, 1, map[string]any{"multivariate": false}, 3},
+		{"mixed", mixed, suggesttest.Bowl, 1, nil, 1.5},
+		{"conditional", conditional, suggesttest.Bowl, 1, nil, 1.5},
+		{"constrained", cube(t, 2, "xa + xb <= 2", "xa - xb >= 1"), sphere, 1, nil, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := medianBest(t, random.Algorithm(), tt.space, 100, tt.workers, tt.value, nil)
+			m := medianBest(t, tpe.Algorithm(), tt.space, 100, tt.workers, tt.value, tt.settings)
+			t.Logf("random %.4g, tpe %.4g", r, m)
+			if m*tt.factor > r {
+				t.Errorf("the median best value is %g, that of random search %g; not %g times better", m, r, tt.factor)
+			}
+		})
+	}
+}
+
+// The start-up trials are those of random search with the same seed; then the
+// model takes over and explains itself.
+func TestArms(t *testing.T) {
+	s := cube(t, 3)
+	l := suggesttest.Simulate(t.Context(), build(t, tpe.Algorithm(), s, 1, nil),
+		suggesttest.Study{Space: s, Trials: 30, Value: sphere})
+	r := suggesttest.Simulate(t.Context(), build(t, random.Algorithm(), s, 1, nil),
+		suggesttest.Study{Space: s, Trials: 10, Value: sphere})
+	if d := cmp.Diff(r.Points(), l.Points()[:10]); d != "" {
+		t.Errorf("start-up points: %s", d)
+	}
+	for i, a := range l.Asks {
+		p, want := a.Proposals[0], "tpe"
+		if i < 10 {
+			want = "random"
+		}
+		if p.Arm != want {
+			t.Errorf("trial %d is from %s, want %s", i, p.Arm, want)
+		}
+		if i < 10 {
+			continue
+		}
+		var e struct {
+			Below, Above int
+			Score        *float64
+			Nearest      []int64
+		}
+		if err := json.Unmarshal(p.Explain, &e); err != nil {
+			t.Fatal(err)
+		}
+		below := int(math.Ceil(0.1 * float64(i)))
+		if e.Below != below || e.Above != i-below || e.Score == nil || len(e.Nearest) != min(below, 3) {
+			t.Errorf("trial %d: %s", i, p.Explain)
+		}
+		for _, n := range e.Nearest {
+			if n < 0 || n >= int64(i) {
+				t.Errorf("trial %d names trial %d", i, n)
+			}
+		}
+	}
+}
+
+// With a feasible volume of 0.1 % the model still chooses.
+func TestModelUnderConstraints(t *testing.T) {
+	s := suggesttest.Constrained(t)
+	l := suggesttest.Simulate(t.Context(), build(t, tpe.Algorithm(), s, 1, nil),
+		suggesttest.Study{Space: s, Trials: 100})
+	suggesttest.CheckLog(t, l)
+	chosen := 0
+	for _, a := range l.Asks {
+		if a.Proposals[0].Arm == "tpe" {
+			chosen++
+		}
+	}
+	if chosen < 80 {
+		t.Errorf("the model chose %d of 90 points, the others are random", chosen)
+	}
+}
+
+// The constant liar keeps proposals of one moment apart.
+func TestLiarSpreads(t *testing.T) {
+	s := cube(t, 2)
+	events := suggesttest.History(t, s, 60, 1)
+	numbers := make([]int64, 16)
+	for i := range numbers {
+		numbers[i] = int64(60 + i)
+	}
+	spread := func(liar bool) float64 {
+		total := 0.0
+		for seed := range int64(5) {
+			sg := build(t, tpe.Algorithm(), s, seed, map[string]any{"liar": liar})
+			sg.Observe(events)
+			ps, err := sg.Suggest(t.Context(), suggest.Request{Numbers: numbers})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range ps {
+				for _, q := range ps[:i] {
+					total += math.Hypot(p.Point[0].(float64)-q.Point[0].(float64), p.Point[1].(float64)-q.Point[1].(float64))
+				}
+			}
+		}
+		return total
+	}
+	if with, without := spread(true), spread(false); with < 1.2*without {
+		t.Errorf("sum of distances with liar %g, without %g", with, without)
+	}
+}
+
+// Trials without a result repel: proposals leave the half that has none.
+func TestInfeasibleRepels(t *testing.T) {
+	s := cube(t, 1)
+	value := func(_ *space.Space, p space.Point) float64 {
+		if x := p[0].(float64); x < 0 {
+			return math.NaN()
+		} else {
+			return x // the best is at the border
+		}
+	}
+	l := suggesttest.Simulate(t.Context(), build(t, tpe.Algorithm(), s, 1, nil),
+		suggesttest.Study{Space: s, Trials: 100, Value: value})
+	bad := 0
+	for _, p := range l.Points()[50:] {
+		if p[0].(float64) < 0 {
+			bad++
+		}
+	}
+	if bad > 20 {
+		t.Errorf("%d of the last 50 points have no result", bad)
+	}
+}
+
+// BenchmarkSuggest measures one proposal with 10 numeric parameters, its
+// creation and its result included.
+func BenchmarkSuggest(b *testing.B) {
+	for _, n := range []int{100, 1000, 10_000} {
+		b.Run(map[int]string{100: "100", 1000: "1000", 10_000: "10000"}[n], func(b *testing.B) {
+			s := cube(b, 10)
+			sg := build(b, tpe.Algorithm(), s, 1, nil)
+			sg.Observe(suggesttest.History(b, s, n, 1))
+			number := int64(n)
+			for b.Loop() {
+				p, err := sg.Suggest(b.Context(), suggest.Request{Numbers: []int64{number}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				sg.Observe([]trial.Event{
+					{Kind: trial.EventCreated, Trial: number, Point: p[0].Point},
+					{Kind: trial.EventFinished, Trial: number, Finish: &trial.Finish{
+						State: types.Completed, Values: []float64{sphere(s, p[0].Point)}, Step: -1}},
+				})
+				number++
+			}
+		})
+	}
+}
