@@ -54,6 +54,13 @@ func (t *Trial) ReportMetrics(ctx context.Context, step int64, metrics map[strin
 	return nil
 }
 
+// Flush returns once everything that was reported is stored. Without it reports
+// are stored within a second, and at the latest with the trial's end.
+func (t *Trial) Flush(ctx context.Context) error {
+	_, err := t.backend.Report(ctx, types.ReportRequest{Ref: t.lease.Ref})
+	return err
+}
+
 // ShouldStop reports whether the trial should end now; the function then
 // returns ErrPruned.
 func (t *Trial) ShouldStop() bool {

@@ -19,3 +19,7 @@ func open(tb testing.TB) store.Store {
 }
 
 func BenchmarkTrial(b *testing.B) { storetest.BenchmarkTrial(b, open) }
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t) })
+}

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -70,7 +71,8 @@ type Store struct {
 	readers *gorm.DB
 	pools   []*sql.DB
 	// after runs last in Close.
-	after func() error
+	after  func() error
+	closed atomic.Bool
 }
 
 var _ store.Store = (*Store)(nil)
@@ -115,6 +117,9 @@ func open(ctx context.Context, cfg Config, env environment) (*Store, error) {
 
 // Close implements store.Store.
 func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
 	s.writer.stop()
 	var first error
 	for _, p := range s.pools {
@@ -132,6 +137,9 @@ func (s *Store) Close() error {
 
 // read runs f with a connection for reading. f may run several times.
 func (s *Store) read(ctx context.Context, f func(db *gorm.DB) error) error {
+	if s.closed.Load() {
+		return errClosed()
+	}
 	if s.readers == nil {
 		return s.writer.wait(ctx, task{read: true, work: f})
 	}

@@ -56,15 +56,21 @@ func (p *Parameter) Sample(r *rand.Rand) Value {
 // quarter of its draws.
 func truncatedNormal(r *rand.Rand, mean, sd, lo, hi float64) float64 {
 	a, b := (lo-mean)/sd, (hi-mean)/sd
-	if b < 0 { // the lower tail is the upper one mirrored
-		return 2*mean - truncatedNormal(r, mean, sd, 2*mean-hi, 2*mean-lo)
-	}
 	const farOut = 1e8 // beyond it the density falls within one float step
 	switch {
+	case a == b: // so wide that the range is flat, or so far out
+		if a > farOut {
+			return lo
+		} else if a < -farOut {
+			return hi
+		}
+		return lerp(lo, hi, r.Float64())
 	case a > farOut:
 		return lo
-	case a == b: // so wide that the range is flat
-		return lerp(lo, hi, r.Float64())
+	case b < -farOut:
+		return hi
+	case b < 0: // the lower tail is the upper one mirrored
+		return mean - sd*standardTruncated(r, -b, -a)
 	}
 	return mean + sd*standardTruncated(r, a, b)
 }

@@ -34,8 +34,10 @@ type dim struct {
 	index  int   // of the parameter in the space
 	levels int64 // of discrete and categorical ones
 
-	low, high          float64
-	priorMean, priorSD float64
+	low, high float64
+	// broad is the prior kernel of the rule: the middle and the range. own is
+	// the user's prior, or else the same.
+	broad, own normal
 
 	first, last float64 // ends of the domain on the parameter's scale
 }
@@ -44,7 +46,7 @@ type dim struct {
 func newDim(s *space.Space, i int) *dim {
 	p := s.Param(i)
 	n, finite := p.Levels()
-	d := &dim{kind: continuous, param: p, index: i, levels: n, low: 0, high: 1, priorMean: 0.5, priorSD: 1}
+	d := &dim{kind: continuous, param: p, index: i, levels: n, low: 0, high: 1, broad: normal{0.5, 1}, own: normal{0.5, 1}}
 	switch {
 	case finite && n == 1:
 		return nil
@@ -56,8 +58,7 @@ func newDim(s *space.Space, i int) *dim {
 	}
 	d.first, d.last = p.TransformedBounds(!p.Continuous())
 	if q := p.Prior; q != nil {
-		d.priorMean = d.unit(q.Mean)
-		d.priorSD = math.Max(d.unitWidth(q.SD), minPriorSD)
+		d.own = normal{d.unit(q.Mean), math.Max(d.unitWidth(q.SD), minPriorSD)}
 	}
 	return d
 }

@@ -29,7 +29,7 @@
 //     greater distance to its two neighbours (the ends of the domain count as
 //     neighbours, but not for the outermost of two and more), clipped to
 //     [range/min(100, m+2), range]. The prior kernel lies in the middle with
-//     the range as deviation, or is the user's prior.
+//     the range as deviation.
 //   - Integers, steps and ordinals (by index): the domain is half a step longer
 //     at both ends, and a value has the mass of its cell.
 //   - Choices: 1/(m+1) for each choice and 1 more for the trial's own,
@@ -51,7 +51,9 @@
 //     again.
 //   - A trial without a usable result (state infeasible) belongs to the bad
 //     ones; Optuna forgets it and may propose its neighbourhood for ever.
-//   - Parameters with an own prior use it for the prior kernel.
+//   - A parameter's own prior is the prior kernel of l. That of g stays broad:
+//     a narrow one would make g vanish where the user expects nothing, and
+//     log l - log g prefer just these points.
 //   - The randomness of a trial depends on the seed and its number alone.
 //
 // # Cost

@@ -126,13 +126,17 @@ func (s *sortedKernels) add(x float64, k, slot int32) {
 	s.x, s.k, s.slot = append(s.x, x), append(s.k, k), append(s.slot, slot)
 }
 
-// numeric builds the kernels of a numeric dimension; s is sorted by x.
-func (d *dim) numeric(s *sortedKernels, cache *massCache) kernels {
+// normal is a normal kernel before truncation.
+type normal struct{ mean, sd float64 }
+
+// numeric builds the kernels of a numeric dimension with this prior kernel; s
+// is sorted by x.
+func (d *dim) numeric(s *sortedKernels, prior normal, cache *massCache) kernels {
 	m := len(s.x)
 	s.sd = slices.Grow(s.sd[:0], m)[:m]
 	bandwidths(s.sd, s.x, d.low, d.high)
 	if d.kind == discrete {
-		return d.numericDiscrete(s)
+		return d.numericDiscrete(s, prior)
 	}
 	q := kernels{
 		dim: d, mean: make([]float64, m+1), inverse: make([]float64, m+1), bias: make([]float64, m+1),
@@ -144,11 +148,11 @@ func (d *dim) numeric(s *sortedKernels, cache *massCache) kernels {
 	for i, x := range s.x {
 		set(s.k[i], x, s.sd[i], cache.get(s.slot[i], d, x, s.sd[i]))
 	}
-	set(int32(m), d.priorMean, d.priorSD, d.logMass(d.priorMean, d.priorSD))
+	set(int32(m), prior.mean, prior.sd, d.logMass(prior.mean, prior.sd))
 	return q
 }
 
-func (d *dim) numericDiscrete(s *sortedKernels) kernels {
+func (d *dim) numericDiscrete(s *sortedKernels, prior normal) kernels {
 	m := len(s.x)
 	q := kernels{dim: d, shape: make([]int32, m+1)}
 	add := func(mean, sd float64) int32 {
@@ -168,7 +172,7 @@ func (d *dim) numericDiscrete(s *sortedKernels) kernels {
 		}
 		q.shape[s.k[i]] = add(x, s.sd[i])
 	}
-	q.shape[m] = add(d.priorMean, d.priorSD)
+	q.shape[m] = add(prior.mean, prior.sd)
 	return q
 }
 

@@ -133,9 +133,9 @@ func (b *builder) side(j int, good bool, m int) kernels {
 		b.sorted.add(x[s], b.kernel[s], s)
 	}
 	if good { // the caches belong to the bad ones, of which there are many
-		return d.numeric(&b.sorted, &massCache{})
+		return d.numeric(&b.sorted, d.own, &massCache{})
 	}
-	return d.numeric(&b.sorted, &b.o.caches[j])
+	return d.numeric(&b.sorted, d.broad, &b.o.caches[j])
 }
 
 // scorer evaluates coordinates of all dimensions; it holds scratch space.

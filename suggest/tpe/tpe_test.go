@@ -52,6 +52,18 @@ func sphere(_ *space.Space, p space.Point) float64 {
 	return sum
 }
 
+// deep is least, near 0, in the deepest branches of suggesttest.Conditional.
+func deep(s *space.Space, p space.Point) float64 {
+	v := 1.195 + suggesttest.Bowl(s, p)
+	if p[s.Index("momentum")] != nil {
+		v--
+	}
+	if p[s.Index("units3")] != nil {
+		v -= 0.5
+	}
+	return v
+}
+
 // medianBest is the median over seeds of the best value after n trials.
 func medianBest(t *testing.T, alg suggest.Algorithm, s *space.Space, n, workers int,
 	value func(*space.Space, space.Point) float64, settings map[string]any) float64 {
@@ -88,7 +100,7 @@ func TestLearns(t *testing.T) {
 		{"sphere, 8 workers", cube(t, 5), sphere, 8, nil, 3},
 		{"sphere, independent", cube(t, 5), sphere, 1, map[string]any{"multivariate": false}, 3},
 		{"mixed", mixed, suggesttest.Bowl, 1, nil, 1.5},
-		{"conditional", conditional, suggesttest.Bowl, 1, nil, 1.5},
+		{"conditional", conditional, deep, 1, nil, 2},
 		{"constrained", cube(t, 2, "xa + xb <= 2", "xa - xb >= 1"), sphere, 1, nil, 1},
 	}
 	for _, tt := range tests {
@@ -192,26 +204,38 @@ func TestLiarSpreads(t *testing.T) {
 	}
 }
 
-// Trials without a result repel: proposals leave the half that has none.
+// Trials without a result repel; failed ones tell nothing.
 func TestInfeasibleRepels(t *testing.T) {
 	s := cube(t, 1)
-	value := func(_ *space.Space, p space.Point) float64 {
-		if x := p[0].(float64); x < 0 {
-			return math.NaN()
-		} else {
-			return x // the best is at the border
+	below := func(state types.State) int {
+		sg := build(t, tpe.Algorithm(), s, 1, nil)
+		for n := range int64(60) {
+			x := -5 + math.Mod(float64(n)*0.618, 1)*10
+			f := &trial.Finish{State: types.Completed, Values: []float64{x}, Step: -1}
+			if x < 0 {
+				f = &trial.Finish{State: state, Step: -1}
+			}
+			sg.Observe([]trial.Event{
+				{Kind: trial.EventCreated, Trial: n, Point: space.Point{x}},
+				{Kind: trial.EventFinished, Trial: n, Finish: f},
+			})
 		}
-	}
-	l := suggesttest.Simulate(t.Context(), build(t, tpe.Algorithm(), s, 1, nil),
-		suggesttest.Study{Space: s, Trials: 100, Value: value})
-	bad := 0
-	for _, p := range l.Points()[50:] {
-		if p[0].(float64) < 0 {
-			bad++
+		count := 0
+		for n := range int64(100) {
+			p, err := sg.Suggest(t.Context(), suggest.Request{Numbers: []int64{1000 + n}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p[0].Point[0].(float64) < 0 {
+				count++
+			}
 		}
+		return count
 	}
-	if bad > 20 {
-		t.Errorf("%d of the last 50 points have no result", bad)
+	infeasible, failed := below(types.Infeasible), below(types.Failed)
+	t.Logf("below 0: %d of 100 after infeasible trials there, %d after failed ones", infeasible, failed)
+	if 2*infeasible > failed {
+		t.Errorf("below 0: %d of 100 after infeasible trials there, %d after failed ones", infeasible, failed)
 	}
 }
 

@@ -177,10 +177,19 @@ func (a *Agent) raise(l level) {
 		case killing:
 			close(a.killed)
 		}
+		a.urge()
 	}
 	if l == detaching && a.level < detaching {
 		a.level = detaching
 		close(a.left)
+		a.urge()
+	}
+}
+
+// urge passes the level on to the attempts; the caller holds mu.
+func (a *Agent) urge() {
+	for r := range a.runs {
+		r.urge(a.level)
 	}
 }
 

@@ -61,9 +61,6 @@ func (a *Agent) resume(ctx context.Context, ad types.Adopted, slot int) {
 func (a *Agent) execute(ctx context.Context, l types.Lease, job *Job, slot int, handle string, d types.Decision) *types.LeaseReply {
 	r := &run{a: a, lease: l, job: job, slot: slot, stopC: make(chan types.Decision, 1)}
 	r.beat = types.Beat{Ref: l.Ref, State: types.AttemptRunning, Handle: handle, Dir: job.Spec.AttemptDir}
-	if d.Stop {
-		r.halt(d)
-	}
 	if handle == "" {
 		var err error
 		if handle, err = a.cfg.Executor.Start(ctx, job.Spec); err != nil {
@@ -73,6 +70,9 @@ func (a *Agent) execute(ctx context.Context, l types.Lease, job *Job, slot int, 
 		r.beat.Handle = handle
 	}
 	a.register(r)
+	if d.Stop {
+		r.halt(d)
+	}
 	if a.cfg.Hooks.Started != nil {
 		a.cfg.Hooks.Started(l, max(slot, -1-slot), slot < 0)
 	}
@@ -103,15 +103,14 @@ func (r *run) close() {
 func (r *run) watch(ctx context.Context, handle string) (st executor.Status, detached bool) {
 	a := r.a
 	ended := make(chan executor.Status, 1)
-	wctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if r.job.Output == nil && r.job.Timeout == 0 {
-		// Nothing to poll: the common case of functions needs no second goroutine
-		// unless somebody asks for an end.
-		defer r.attend(wctx, handle)()
-		st, err := a.cfg.Executor.Wait(wctx, handle)
+	if !r.polled() {
+		// Nothing to poll, the common case of functions: whoever decides on an end
+		// sends the signal.
+		st, err := a.cfg.Executor.Wait(ctx, handle)
 		return r.waited(st, err), err != nil && ctx.Err() != nil
 	}
+	wctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	go func() {
 		st, err := a.cfg.Executor.Wait(wctx, handle)
 		ended <- r.waited(st, err)
@@ -148,39 +147,26 @@ func (r *run) watch(ctx context.Context, handle string) (st executor.Status, det
 	}
 }
 
-// attend carries out decisions for an attempt without output, from a goroutine
-// that lives as long as the attempt.
-func (r *run) attend(ctx context.Context, handle string) (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		halted, killed := r.a.halted, r.a.killed
-		for {
-			select {
-			case <-done:
-				return
-			case d := <-r.stopC:
-				r.signal(ctx, handle, d, r.job.StopSignal)
-			case <-halted:
-				halted = nil
-				r.end(ctx, types.StopInterrupt, "interrupted")
-			case <-r.a.left:
-				r.end(ctx, types.StopInterrupt, "interrupted")
-				return
-			case <-killed:
-				killed = nil
-				r.signal(ctx, handle, types.Decision{}, "KILL")
-			}
-		}
-	}()
-	return func() { close(done) }
-}
-
 func (r *run) waited(st executor.Status, err error) executor.Status {
 	if err != nil {
 		r.a.cfg.Logger.Warn("waiting for an attempt failed", "trial", r.lease.Ref.Trial, "error", err)
 		return executor.Status{Phase: executor.Gone, Err: err.Error()}
 	}
 	return st
+}
+
+// polled reports whether watch has a loop of its own.
+func (r *run) polled() bool { return r.job.Output != nil || r.job.Timeout > 0 }
+
+// urge ends an attempt without a loop because the agent ends.
+func (r *run) urge(l level) {
+	switch {
+	case r.polled():
+	case l == killing:
+		go r.signal(context.Background(), r.beat.Handle, types.Decision{}, "KILL")
+	case l == interrupting || l == detaching:
+		go r.end(context.Background(), types.StopInterrupt, "interrupted")
+	}
 }
 
 // halt remembers the first decision to stop.
@@ -193,7 +179,11 @@ func (r *run) halt(d types.Decision) {
 	}
 	r.mu.Unlock()
 	if first {
-		r.stopC <- d
+		if r.polled() {
+			r.stopC <- d
+		} else {
+			go r.signal(context.Background(), r.beat.Handle, d, r.job.StopSignal)
+		}
 		if r.a.cfg.Hooks.Stopping != nil {
 			r.a.cfg.Hooks.Stopping(r.lease, d)
 		}
@@ -339,6 +329,7 @@ func (a *Agent) finishLast(ctx context.Context, l types.Lease, req types.FinishR
 func (a *Agent) register(r *run) {
 	a.mu.Lock()
 	a.runs[r] = struct{}{}
+	r.urge(a.level) // it may have been raised between the lease and the start
 	a.mu.Unlock()
 	if r.beat.Handle != "" && r.job.Spec.AttemptDir != "" {
 		select {

@@ -61,13 +61,12 @@ func (p *parser) appendAll() []string {
 		options[i] = "--" + q.Name + "=VALUE"
 		p.seen[q.Name] = true
 	}
+	first := p.names.Params[0].Name
 	note := fmt.Sprintf("the command has no placeholder: %s is appended to it; write {args} or {%s} where it belongs to place values yourself",
-		strings.Join(options, " "), p.names.Params[0].Name)
-	for i, program := range codeContext(p.command) {
-		if i < len(p.command) && shells[program] {
-			note += fmt.Sprintf(`; the script of %s -c sees them only as "$0", "$1", …, or read "$%s" in it`,
-				program, procenv.ParamVar(p.names.Params[0].Name))
-		}
+		strings.Join(options, " "), first)
+	context := codeContext(p.command)
+	if i := slices.IndexFunc(context[:len(p.command)], func(program string) bool { return shells[program] }); i >= 0 {
+		note += fmt.Sprintf(`; the script of %s -c sees them only as "$0", "$1", …, or read "$%s" in it`, context[i], procenv.ParamVar(first))
 	}
 	p.tmpl.args = append(p.tmpl.args, argument{form: argsForm})
 	return []string{note}

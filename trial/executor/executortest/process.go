@@ -479,8 +479,12 @@ func testLeavesOthersAlone(s *suite) {
 	other.Env = append(other.Env, "PIDS="+s.path("background"), "GO="+s.path("go"))
 	h := s.start(other)
 	escaped, background := s.pid("escaped"), s.pid("background")
-	for range 3 {
-		s.wait(s.start(s.process("sleep 1000 &")))
+	for i := range 3 {
+		mine := fmt.Sprint("mine", i)
+		s.wait(s.start(s.helper("escape", s.path(mine), "sleep", "1000")))
+		s.dead("a process in a session of its own, while another attempt runs,", s.pid(mine))
+		s.wait(s.start(s.process(`env -i sleep 1000 & echo $! >"$1"`, s.path(mine+".group"))))
+		s.dead("a background process, while another attempt runs,", s.pid(mine+".group"))
 	}
 	if !living(escaped) || !living(background) {
 		s.t.Error("the end of one attempt killed processes of another")
@@ -628,12 +632,13 @@ func (s *suite) beforeKill() (ended string, lost []string, pids []int) {
 	ended = s.start(s.process("exit 3"))
 	s.wait(ended)
 	argv := append([]string{"escape", s.path("escaped")}, s.Helper...)
-	spec := s.process(`"$@"; trap '' TERM; sleep 1000 & echo $! >"$PIDS.child"; echo $$ >"$PIDS"; wait; sleep 1000`,
+	spec := s.process(`"$@"; trap '' TERM; sleep 1000 & echo $! >"$PIDS.child"
+		(env -i sleep 1000 & echo $! >"$PIDS.orphan"); echo $$ >"$PIDS"; wait; sleep 1000`,
 		append(slices.Clone(s.Helper), append(argv, "deaf", s.path("deaf"))...)...)
 	spec.Env = append(spec.Env, "PIDS="+s.path("pid"))
 	lost = append(lost, s.start(spec), s.start(s.spec(Task{Until: s.path("never")})))
 	s.untilFile("deaf")
-	return ended, lost, []int{s.pid("pid"), s.pid("pid.child"), s.pid("escaped")}
+	return ended, lost, []int{s.pid("pid"), s.pid("pid.child"), s.pid("pid.orphan"), s.pid("escaped")}
 }
 
 func (s *suite) afterKill(ended string, lost []string, pids []int) {

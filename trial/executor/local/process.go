@@ -89,6 +89,9 @@ func living(table []process, exclude func(process) bool, root func(process) bool
 // and their descendants.
 func killAttempt(h handle, boot string) error {
 	self := os.Getpid()
+	// A process that was found stays the attempt's when what tied it to the
+	// attempt has died before it.
+	found := map[int]uint64{}
 	deadline := time.Now().Add(killTimeout)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		table, err := processes()
@@ -102,8 +105,12 @@ func killAttempt(h handle, boot string) error {
 		left := living(table,
 			func(p process) bool { return p.pid == self },
 			func(p process) bool {
-				return alive && (p.pid == h.Pid || p.sid == h.Pid || p.pgid == h.Pid) || marked(p.pid, h.Dir)
+				return alive && (p.pid == h.Pid || p.sid == h.Pid || p.pgid == h.Pid) ||
+					found[p.pid] == p.start && p.start != 0 || marked(p.pid, h.Dir)
 			})
+		for _, p := range left {
+			found[p.pid] = p.start
+		}
 		if len(left) == 0 {
 			return nil
 		}

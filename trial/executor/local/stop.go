@@ -133,12 +133,18 @@ func (s *supervisor) signal(a *attempt, sig unix.Signal) {
 // the common case, that nothing is, it costs one look at the list of children.
 func (s *supervisor) clear(a *attempt) error {
 	told := map[int]bool{}
+	// A process that was found stays the attempt's when what tied it to the
+	// attempt has died before it.
+	found := map[int]uint64{}
 	kill := time.Now().Add(leftoverGrace)
 	var giveUp time.Time
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		left, err := s.leftovers(a)
+		left, err := s.leftovers(a, found)
 		if err != nil || len(left) == 0 {
 			return err
+		}
+		for _, p := range left {
+			found[p.pid] = p.start
 		}
 		s.mu.Lock()
 		sig, grouped, deadline := unix.SIGTERM, a.grouped, kill
@@ -178,8 +184,9 @@ func tell(ps []process, told map[int]bool, group int, sig, grouped unix.Signal) 
 }
 
 // leftovers returns the living processes of an attempt whose main process is
-// gone. Each descends from an orphan that this process was given.
-func (s *supervisor) leftovers(a *attempt) ([]process, error) {
+// gone. Each descends from an orphan that this process was given. found are
+// processes (and their start times) that are known to be the attempt's.
+func (s *supervisor) leftovers(a *attempt, found map[int]uint64) ([]process, error) {
 	s.mu.Lock()
 	// Orphans that cannot be attributed belong to the last attempt that leaves.
 	last := orphansAreOurs && s.forking == 0
@@ -198,7 +205,9 @@ func (s *supervisor) leftovers(a *attempt) ([]process, error) {
 		return nil, err
 	}
 	for pid := range roots {
-		if p, ok := lookProcess(pid); !ok || p.zombie || !last && !owns(a, p) {
+		p, ok := lookProcess(pid)
+		ours := last || found[pid] == p.start && p.start != 0 || owns(a, p)
+		if !ok || p.zombie || !ours {
 			delete(roots, pid)
 		}
 	}

@@ -172,7 +172,7 @@ func (s *supervisor) run(ctx context.Context, ready *os.File) error {
 	// that the agent ignored (nohup, background jobs) must not be ignored by
 	// attempts.
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM,
+	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT,
 		unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
 		unix.SIGXFSZ)
 	defer signal.Stop(signals)

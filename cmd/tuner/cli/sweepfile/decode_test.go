@@ -10,8 +10,6 @@ import (
 	"github.com/gotuner/tuner/api/types"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 const whole = `version: 1
 name: digits
 project: vision
@@ -91,13 +89,13 @@ func wholeFile() File {
 			{Values: []Assignment{{"lr", Value{Text: "0.01"}}, {"hidden", Value{Text: "64"}}, {"opt", Value{Text: "1", IsText: true}}}},
 			{Text: "lr=1e-3,hidden=8"},
 		},
-		Trials: ptr[int64](30), Jobs: ptr[int64](2),
-		Algorithm: "tpe:startup=5,gamma=0.2", Stopper: "median", Seed: ptr[int64](7),
-		For: ptr(2 * time.Hour), Target: ptr(0.01), Patience: ptr[int64](20), MaxFailures: ptr[int64](-1),
+		Trials: new(int64(30)), Jobs: new(int64(2)),
+		Algorithm: "tpe:startup=5,gamma=0.2", Stopper: "median", Seed: new(int64(7)),
+		For: new(2 * time.Hour), Target: new(0.01), Patience: new(int64(20)), MaxFailures: new(int64(-1)),
 		Command: []string{"python", "train.py", "{args}", "--flag", "1.50", "no"},
 		Literal: []string{"epoch"}, Cwd: "{trial.dir}", Env: []string{"OMP_NUM_THREADS=1", "GREETING=a: b"},
-		GPUs: []string{"0", "1"}, Timeout: ptr(90 * time.Second), Grace: ptr(30 * time.Second), StopSignal: "INT",
-		Retries: ptr[int64](0), InfeasibleExit: ptr[int64](3),
+		GPUs: []string{"0", "1"}, Timeout: new(90 * time.Second), Grace: new(30 * time.Second), StopSignal: "INT",
+		Retries: new(int64(0)), InfeasibleExit: new(int64(3)),
 		Step: "epoch", MetricRegex: []string{"loss=([0-9.]+)"}, MetricFile: "metrics.jsonl", MetricStrategy: "min",
 		Keep: "best", DB: "sweep.db", Dir: "trials", URL: "http://localhost:8080",
 	}
@@ -115,7 +113,8 @@ func TestDecodeWhole(t *testing.T) {
 
 func TestEveryKeyIsRead(t *testing.T) {
 	for _, k := range keys() {
-		if k.name != "max" && !strings.Contains("\n"+whole, "\n"+k.name+":") {
+		line := "\n" + k.name + ":"
+		if k.name != "max" && !strings.Contains("\n"+whole, line) {
 			t.Errorf("the whole file lacks %s", k.name)
 		}
 	}
@@ -304,7 +303,7 @@ func TestLocate(t *testing.T) {
 	}
 	for _, field := range []string{"", "space", "storage"} {
 		cause := types.Errorf(types.Invalid, "it is wrong").WithField(field)
-		if err := src.Locate(cause); err != error(cause) {
+		if err := src.Locate(cause); err.Error() != cause.Error() {
 			t.Errorf("%q: %v", field, err)
 		}
 	}

@@ -41,7 +41,7 @@ func TestEncodeGolden(t *testing.T) {
 			{Name: "width", JSON: []byte(`{"type": "categorical", "choices": [{"value": 1.10, "text": "1.10"}, 2, "007", true]}`)},
 		},
 		Try:    []Point{{Values: []Assignment{{"lr", Value{Text: "0.01"}}, {"opt", Value{Text: "sgd"}}}}},
-		Trials: ptr[int64](30), For: ptr(2 * time.Hour), Target: ptr(1e-5),
+		Trials: new(int64(30)), For: new(2 * time.Hour), Target: new(1e-5),
 		Command: []string{"python", "train.py", "{args}", "--note=a b"},
 		Env:     []string{"A=1"},
 	}
@@ -132,8 +132,8 @@ func TestRoundTrip(t *testing.T) {
 			f.Try = []Point{{Text: text.Draw(t, "point")}, {Values: []Assignment{{text.Draw(t, "to"), values.Draw(t, "of")}}}}
 		}
 		if rapid.Bool().Draw(t, "numbers") {
-			f.Seed, f.Target = ptr(rapid.Int64().Draw(t, "seed")), ptr(rapid.Float64().Draw(t, "target"))
-			f.Timeout = ptr(time.Duration(rapid.Int64Min(0).Draw(t, "timeout")))
+			f.Seed, f.Target = new(rapid.Int64().Draw(t, "seed")), new(rapid.Float64().Draw(t, "target"))
+			f.Timeout = new(time.Duration(rapid.Int64Min(0).Draw(t, "timeout")))
 		}
 		roundTrip(t, f)
 	})
