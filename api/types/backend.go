@@ -159,6 +159,8 @@ type FinishRequest struct {
 	Metrics map[string]Float `json:"metrics,omitempty"`
 	Exit    *int             `json:"exit,omitempty"`
 	Signal  string           `json:"signal,omitempty"`
+	// Dir is the attempt's directory, which a short attempt had no beat to tell.
+	Dir string `json:"dir,omitempty"`
 	// Next asks for a new lease in the same call.
 	Next *LeaseRequest `json:"next,omitempty"`
 }

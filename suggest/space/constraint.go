@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
@@ -78,6 +79,12 @@ func (k *constraintCompiler) constraint(text, field string) (*constraint, *types
 		return nil, fault(field, "the constraint is empty")
 	case len(text) > maxConstraintLength:
 		return nil, fault(field, "the constraint has %d bytes; %d is the most", len(text), maxConstraintLength)
+	case !utf8.ValidString(text):
+		return nil, fault(field, "the constraint %q is no valid UTF-8", text)
+	}
+	if op, at := hiddenOperator(text); op != "" {
+		return nil, fault(field, "in %s: %s is no part of constraints at column %d", text, op, at).
+			WithRemedy("write floor(x / y) for a whole division, abs(x) for a call; %s", constraintHelp)
 	}
 	config := conf.CreateNew()
 	config.MaxNodes = maxConstraintNodes
@@ -117,6 +124,34 @@ func syntaxFault(text, field string, err error) *types.Error {
 
 const constraintHelp = "a constraint knows + - * / % **, == != < <= > >=, in [...], and or not, ? :, " +
 	"and the functions abs ceil exp floor log max min round sqrt"
+
+// hiddenOperator finds what the parser takes without a trace in its tree:
+// comments, as which a whole division // would cut off the rest of the
+// constraint in silence, and the pipe. It returns the column from 1.
+func hiddenOperator(text string) (op string, column int) {
+	var quote byte
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		rest := text[i:]
+		switch {
+		case quote != 0:
+			if c == '\\' && quote != '`' {
+				i++
+			} else if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'' || c == '`':
+			quote = c
+		case strings.HasPrefix(rest, "||"):
+			i++
+		case strings.HasPrefix(rest, "//"), strings.HasPrefix(rest, "/*"):
+			return rest[:2], utf8.RuneCountInString(text[:i]) + 1
+		case c == '|':
+			return "|", utf8.RuneCountInString(text[:i]) + 1
+		}
+	}
+	return "", 0
+}
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 

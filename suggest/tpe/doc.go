@@ -54,6 +54,8 @@
 //   - A parameter's own prior is the prior kernel of l. That of g stays broad:
 //     a narrow one would make g vanish where the user expects nothing, and
 //     log l - log g prefer just these points.
+//   - Of equal observations the one with the lowest number counts as the
+//     outermost; Optuna leaves it to numpy's unstable sort.
 //   - The randomness of a trial depends on the seed and its number alone.
 //
 // # Cost

@@ -29,9 +29,18 @@ type run struct {
 func (a *Agent) start(ctx context.Context, l types.Lease, slot int) *types.LeaseReply {
 	job, err := a.cfg.Launcher.Launch(l, slot)
 	if err != nil {
-		return a.finish(ctx, l, types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeFailed, Reason: err.Error()})
+		return a.finish(ctx, l, types.FinishRequest{Ref: l.Ref, Outcome: notStarted(err), Reason: err.Error()})
 	}
 	return a.execute(ctx, l, job, slot, "", types.Decision{})
+}
+
+// notStarted is the outcome of an attempt that could not be started: a fault of
+// the machine is no failure of the trial, which is handed out again.
+func notStarted(err error) types.Outcome {
+	if types.CodeOf(err) == types.Unavailable {
+		return types.OutcomeLost
+	}
+	return types.OutcomeFailed
 }
 
 // resume watches an attempt that an earlier agent left.
@@ -65,7 +74,7 @@ func (a *Agent) execute(ctx context.Context, l types.Lease, job *Job, slot int, 
 		var err error
 		if handle, err = a.cfg.Executor.Start(ctx, job.Spec); err != nil {
 			r.close()
-			return a.finish(ctx, l, types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeFailed, Reason: err.Error()})
+			return a.finish(ctx, l, types.FinishRequest{Ref: l.Ref, Outcome: notStarted(err), Reason: err.Error()})
 		}
 		r.beat.Handle = handle
 	}
@@ -106,15 +115,11 @@ func (r *run) watch(ctx context.Context, handle string) (st executor.Status, det
 	if !r.polled() {
 		// Nothing to poll, the common case of functions: whoever decides on an end
 		// sends the signal.
-		st, err := a.cfg.Executor.Wait(ctx, handle)
-		return r.waited(st, err), err != nil && ctx.Err() != nil
+		return r.wait(ctx, handle), false
 	}
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() {
-		st, err := a.cfg.Executor.Wait(wctx, handle)
-		ended <- r.waited(st, err)
-	}()
+	go func() { ended <- r.wait(wctx, handle) }()
 	poll := time.NewTicker(a.cfg.Poll)
 	defer poll.Stop()
 	var timeout <-chan time.Time
@@ -147,12 +152,23 @@ func (r *run) watch(ctx context.Context, handle string) (st executor.Status, det
 	}
 }
 
-func (r *run) waited(st executor.Status, err error) executor.Status {
-	if err != nil {
-		r.a.cfg.Logger.Warn("waiting for an attempt failed", "trial", r.lease.Ref.Trial, "error", err)
-		return executor.Status{Phase: executor.Gone, Err: err.Error()}
+// wait waits for the attempt's end. A fault of the executor proves nothing about
+// the attempt, so it is asked again until it knows or ctx is done.
+func (r *run) wait(ctx context.Context, handle string) executor.Status {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		st, err := r.a.cfg.Executor.Wait(ctx, handle)
+		if err == nil {
+			return st
+		}
+		if ctx.Err() == nil {
+			r.a.trouble(fmt.Errorf("wait for trial %d: %w", r.lease.Ref.Trial, err))
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return executor.Status{Phase: executor.Gone, Err: ctx.Err().Error()}
+		}
 	}
-	return st
 }
 
 // polled reports whether watch has a loop of its own.
@@ -267,7 +283,7 @@ func (r *run) result(st executor.Status) types.FinishRequest {
 		}
 	}
 	req := r.job.Finish(st)
-	req.Ref, req.Reports, req.Cursor = r.lease.Ref, rs, cursor
+	req.Ref, req.Reports, req.Cursor, req.Dir = r.lease.Ref, rs, cursor, r.job.Spec.AttemptDir
 	r.mu.Lock()
 	d := r.stop
 	r.mu.Unlock()

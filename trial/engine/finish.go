@@ -31,6 +31,7 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 		a.Cursor = req.Cursor
 	}
 	a.Exit, a.Signal = req.Exit, req.Signal
+	a.Dir = cmp.Or(req.Dir, a.Dir)
 	outcome, reason := lt.outcome(req)
 	if a.Reason == "" {
 		a.Reason = reason

@@ -22,9 +22,9 @@ func TestConformance(t *testing.T) {
 	executortest.Run(t, executortest.Harness{
 		New: func(t testing.TB, _ string) executor.Executor {
 			return New(func(ctx context.Context, lease types.Lease) error {
-				task, ok := tasks.Load(lease.Ref.Number)
+				task, ok := tasks.Load(lease.Ref.Trial)
 				if !ok {
-					return fmt.Errorf("there is no task for the lease of trial %d", lease.Ref.Number)
+					return fmt.Errorf("there is no task for the lease of trial %d", lease.Ref.Trial)
 				}
 				return task.(executortest.Task).Do(ctx)
 			}, Config{})
@@ -33,8 +33,8 @@ func TestConformance(t *testing.T) {
 		Spec: func(_ testing.TB, id string, task executortest.Task) executor.Spec {
 			next++
 			spec := executor.Spec{ID: id}
-			spec.Lease.Ref.Number = next
-			tasks.Store(spec.Lease.Ref.Number, task)
+			spec.Lease.Ref.Trial = next
+			tasks.Store(spec.Lease.Ref.Trial, task)
 			return spec
 		},
 	})

@@ -1,0 +1,296 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/engine"
+	"github.com/gotuner/tuner/trial/local"
+)
+
+// exists fails if the database is a file that is not there: only a sweep makes
+// one, so that a mistyped --db leaves nothing behind.
+func (f *dbFlags) exists() error {
+	dsn, err := f.dsn()
+	if err != nil || isPostgres(dsn) {
+		return err
+	}
+	if _, err := os.Stat(dsn); errors.Is(err, fs.ErrNotExist) {
+		return types.Errorf(types.NotFound, "there is no database %s", dsn).
+			WithRemedy("the first tuner sweep makes it; --db or TUNER_DB names another")
+	}
+	return nil // whatever else is wrong, opening it says
+}
+
+// reading opens the database for a command that only looks. It never becomes
+// the owner of a study.
+func (f *dbFlags) reading(ctx context.Context, do func(db store.Store) error) (err error) {
+	if err := f.exists(); err != nil {
+		return err
+	}
+	db, err := f.read(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = join(err, db.Close()) }()
+	return do(db)
+}
+
+// changing opens the database with an engine for a command that changes a
+// study. The engine becomes the study's owner, or asks the owner if another
+// process is it.
+func (f *dbFlags) changing(ctx context.Context, name string, do func(l *local.Local, st trial.Study) error) (err error) {
+	if err := f.exists(); err != nil {
+		return err
+	}
+	l, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = join(err, l.Close()) }()
+	st, err := f.find(ctx, l.Store, name)
+	if err != nil {
+		return err
+	}
+	return do(l, st)
+}
+
+// join is errors.Join that leaves a single error as it is.
+func join(err, more error) error {
+	if err == nil {
+		return more
+	}
+	if more == nil {
+		return err
+	}
+	return errors.Join(err, more)
+}
+
+// find returns a study by name; the error names one that is spelt alike.
+func (f *dbFlags) find(ctx context.Context, db store.Store, name string) (trial.Study, error) {
+	st, err := f.study(ctx, db, name)
+	if types.CodeOf(err) != types.NotFound {
+		return st, err
+	}
+	var names []string
+	if lerr := eachStudy(ctx, db, f.project, func(s store.StudySummary) error {
+		names = append(names, s.Study.Spec.Name)
+		return nil
+	}); lerr != nil {
+		return st, lerr
+	}
+	e := types.Errorf(types.NotFound, "there is no study %q in this database", name)
+	if f.project != "default" {
+		e.Message = types.Errorf(types.NotFound, "there is no study %q in the project %s", name, f.project).Message
+	}
+	if s := suggestName(name, names); s != "" {
+		return st, e.WithRemedy("%s", s)
+	}
+	return st, e.WithRemedy("tuner ls lists them; --db chooses another database")
+}
+
+// eachStudy calls do for the studies of a project ("": of all) by name.
+func eachStudy(ctx context.Context, db store.Store, project string, do func(store.StudySummary) error) error {
+	const page = 500
+	after := ""
+	for {
+		got, err := db.ListStudies(ctx, project, after, page)
+		if err != nil {
+			return err
+		}
+		for _, s := range got {
+			if err := do(s); err != nil {
+				return err
+			}
+			after = s.Study.Spec.Name
+			if project == "" {
+				after = s.Study.Spec.Project + "/" + after
+			}
+		}
+		if len(got) < page {
+			return nil
+		}
+	}
+}
+
+// eachTrial calls do for the trials that f selects, page by page.
+func eachTrial(ctx context.Context, db store.Store, study int64, f store.TrialFilter, do func(*trial.Trial) error) error {
+	for {
+		page, next, err := db.ListTrials(ctx, study, f)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := do(&page[i]); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		f.After = next
+	}
+}
+
+// spacesOf compiles all space versions of a study; version v is at v-1.
+func spacesOf(ctx context.Context, db store.Store, study int64) ([]*space.Space, error) {
+	texts, err := db.Spaces(ctx, study)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*space.Space, len(texts))
+	for i, b := range texts {
+		if out[i], err = space.Parse(b); err != nil {
+			return nil, types.Errorf(types.Internal, "version %d of the stored space: %w", i+1, err)
+		}
+	}
+	return out, nil
+}
+
+// studyView is a stored study as clients see it.
+func studyView(ctx context.Context, db store.Store, st trial.Study, counts types.Counts) (types.Study, error) {
+	v := types.Study{ID: st.ID, Spec: st.Spec, State: st.State, Reason: st.Reason, Created: st.Created,
+		Counts: counts, SpaceVersion: st.SpaceVersion}
+	var err error
+	v.Best, err = engine.BestStored(ctx, db, st)
+	return v, err
+}
+
+// ownerOf says which process runs the study; "" if none does.
+func (f *dbFlags) ownerOf(st trial.Study) string {
+	if st.Owner == "" || !st.LeaseUntil.After(f.st.Now()) {
+		return ""
+	}
+	if st.OwnerAddr == "" {
+		return "another process"
+	}
+	return st.OwnerAddr
+}
+
+// printing gives do a buffered stdout and reports a write that failed.
+func (s *State) printing(do func(w *bufio.Writer) error) error {
+	w := bufio.NewWriter(s.Stdout)
+	err := do(w)
+	return join(err, w.Flush())
+}
+
+// writeJSON writes v for a program, indented so that people can read it too.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// wantArgs checks the number of arguments; most < 0 is any number.
+func wantArgs(least, most int, usage string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least && len(args) == 0:
+			return usagef("%s needs more: tuner %s", c.Name(), usage).WithRemedy("tuner ls lists the studies")
+		case len(args) < least:
+			return usagef("%s needs more: tuner %s", c.Name(), usage)
+		case most >= 0 && len(args) > most:
+			return usagef("%s does not know what to do with %q: tuner %s", c.Name(), args[most], usage)
+		}
+		return nil
+	}
+}
+
+// trialNumber reads the number of a trial.
+func trialNumber(text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, usagef("%q is no number of a trial", text).WithRemedy("trials are numbered from 0; tuner trials NAME lists them")
+	}
+	return n, nil
+}
+
+// studyAndTrial reads NAME, NAME NUMBER or NAME/NUMBER; number is -1 without
+// one.
+func studyAndTrial(args []string) (name string, number int64, err error) {
+	name, number = args[0], -1
+	text := ""
+	switch slash := strings.LastIndexByte(name, '/'); {
+	case len(args) == 2:
+		text = args[1]
+	case slash >= 0:
+		name, text = name[:slash], name[slash+1:]
+	default:
+		return name, -1, nil
+	}
+	number, err = trialNumber(text)
+	return name, number, err
+}
+
+// findTrial returns a trial of a study.
+func findTrial(ctx context.Context, db store.Store, st trial.Study, number int64) (trial.Trial, error) {
+	t, err := db.Trial(ctx, st.ID, number)
+	if types.CodeOf(err) != types.NotFound {
+		return t, err
+	}
+	e := types.Errorf(types.NotFound, "the study %s has no trial %d", st.Spec.Name, number)
+	if st.NextNumber == 0 {
+		return t, e.WithRemedy("it has no trials yet")
+	}
+	return t, e.WithRemedy("its trials are 0 to %d", st.NextNumber-1)
+}
+
+// completeStudy completes the first argument with the names of the studies.
+func (f *dbFlags) completeStudy(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx := c.Context()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	var names []string
+	err := f.reading(ctx, func(db store.Store) error {
+		return eachStudy(ctx, db, f.project, func(s store.StudySummary) error {
+			if n := s.Study.Spec.Name; strings.HasPrefix(n, word) {
+				names = append(names, cobra.CompletionWithDesc(n, string(s.Study.State)))
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		cobra.CompErrorln(err.Error()) // a shell that completes shows no errors
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeChoice completes a flag that has few values.
+func completeChoice(c *cobra.Command, flag string, values ...string) {
+	err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // the flag is not there: a fault of the command
+	}
+}
+
+// oneOf checks the value of such a flag.
+func oneOf(flag, value string, values ...string) error {
+	if slices.Contains(values, value) {
+		return nil
+	}
+	e := usagef("%q is none of its values", value).WithField("--" + flag).WithRemedy("use one of %s", strings.Join(values, ", "))
+	if s := suggestName(value, values); s != "" {
+		e.Remedy = s + " Known are " + strings.Join(values, ", ")
+	}
+	return e
+}

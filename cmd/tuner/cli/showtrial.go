@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial"
+)
+
+// curvePoints is how many reports of a metric show reads.
+const curvePoints = 48
+
+// trialDetail is a trial with what show adds to it.
+type trialDetail struct {
+	Study string `json:"study"`
+	types.Trial
+	Decisions []decisionDetail `json:"decisions,omitempty"`
+	// Reports are the curves of the last attempt, thinned.
+	Reports []types.Report `json:"reports,omitempty"`
+}
+
+// decisionDetail is what a stopper decided.
+type decisionDetail struct {
+	Step   int64          `json:"step"`
+	Kind   types.StopKind `json:"kind"`
+	Reason string         `json:"reason"`
+	Time   time.Time      `json:"time"`
+}
+
+func showTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, study trial.Study, number int64, asJSON bool) error {
+	t, err := findTrial(ctx, db, study, number)
+	if err != nil {
+		return err
+	}
+	attempts, err := db.Attempts(ctx, study.ID, number)
+	if err != nil {
+		return err
+	}
+	d := trialDetail{Study: study.Spec.Name, Trial: t.View(attempts)}
+	decisions, err := db.Decisions(ctx, study.ID, number)
+	if err != nil {
+		return err
+	}
+	for _, x := range decisions {
+		d.Decisions = append(d.Decisions, decisionDetail{Step: x.Step, Kind: x.Kind, Reason: x.Reason, Time: x.Time})
+	}
+	reports, err := db.Reports(ctx, study.ID, number, "", curvePoints)
+	if err != nil {
+		return err
+	}
+	for _, r := range reports {
+		d.Reports = append(d.Reports, types.Report{Metric: r.Metric, Step: r.Step, Value: types.Float(r.Value)})
+	}
+	if asJSON {
+		return writeJSON(w, d)
+	}
+	return printTrial(ctx, w, st, db, study, d)
+}
+
+func printTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, study trial.Study, d trialDetail) error {
+	s := st.outStyle()
+	fmt.Fprintf(w, "%s · %s\n", s.bold(fmt.Sprintf("%s trial %d", d.Study, d.Number)), s.state(d.State))
+	if d.Reason != "" {
+		fmt.Fprintln(w, printable(d.Reason))
+	}
+	for _, x := range d.Decisions {
+		if x.Reason != d.Reason {
+			fmt.Fprintf(w, "at step %d: %s\n", x.Step, printable(x.Reason))
+		}
+	}
+	fmt.Fprintln(w)
+	table(w, append([][]string{{"parameter", "value"}}, paramRows(d.Params)...))
+	if len(d.Metrics) > 0 {
+		fmt.Fprintln(w)
+		table(w, metricRows(study.Spec.Objectives, d.Metrics))
+	}
+	if rows := curveRows(study.Spec.Objectives, d.Reports); len(rows) > 1 {
+		fmt.Fprintln(w)
+		tableFit(w, rows, terminalWidth(st.Stdout), s)
+	}
+	fmt.Fprintln(w)
+	out := trialFacts(d)
+	explained, err := explainFacts(ctx, db, study, d.Explain)
+	if err != nil {
+		return err
+	}
+	facts(w, append(out, explained...))
+	if len(d.Attempts) > 0 {
+		fmt.Fprintln(w)
+		tableFit(w, attemptRows(d.Attempts, st.Now()), terminalWidth(st.Stdout), s)
+		for _, a := range d.Attempts {
+			if a.Dir != "" {
+				fmt.Fprintf(w, "directory %d  %s\n", a.Number, printable(a.Dir))
+			}
+		}
+	}
+	return nil
+}
+
+// metricRows puts the objectives first.
+func metricRows(os []types.Objective, metrics map[string]types.Float) [][]string {
+	rows := [][]string{{"metric", "value"}}
+	names := slices.Sorted(maps.Keys(metrics))
+	for _, o := range os {
+		if v, ok := metrics[o.Metric]; ok {
+			rows = append(rows, []string{"  " + o.Metric, formatFloat(float64(v))})
+			names = slices.DeleteFunc(names, func(n string) bool { return n == o.Metric })
+		}
+	}
+	for _, n := range names {
+		rows = append(rows, []string{"  " + n, formatFloat(float64(metrics[n]))})
+	}
+	return rows
+}
+
+// curveRows describes the curve of each metric that has more than one report,
+// the objectives first. Reports are in the order of metric and step.
+func curveRows(os []types.Objective, reports []types.Report) [][]string {
+	rows := [][]string{{"curve", "", "first", "last", "least", "greatest", "steps"}}
+	objective := func(metric string) int {
+		for i, o := range os {
+			if o.Metric == metric {
+				return i
+			}
+		}
+		return len(os)
+	}
+	var curves [][]types.Report
+	for len(reports) > 0 {
+		n := 1
+		for n < len(reports) && reports[n].Metric == reports[0].Metric {
+			n++
+		}
+		if n > 1 {
+			curves = append(curves, reports[:n])
+		}
+		reports = reports[n:]
+	}
+	slices.SortStableFunc(curves, func(a, b []types.Report) int {
+		return cmp.Compare(objective(a[0].Metric), objective(b[0].Metric))
+	})
+	for _, c := range curves {
+		values := make([]float64, len(c))
+		for i, r := range c {
+			values[i] = float64(r.Value)
+		}
+		last := c[len(c)-1]
+		rows = append(rows, []string{"  " + c[0].Metric, sparks(values), formatFloat(values[0]), formatFloat(values[len(values)-1]),
+			formatFloat(slices.Min(values)), formatFloat(slices.Max(values)), fmt.Sprintf("%d to %d", c[0].Step, last.Step)})
+	}
+	return rows
+}
+
+func trialFacts(d trialDetail) []fact {
+	out := []fact{{"chosen by", d.Origin}}
+	if d.Arm != "" {
+		out[0].text += ", " + d.Arm
+	}
+	if d.SpaceVersion > 1 {
+		out = append(out, fact{"space", "version " + strconv.Itoa(d.SpaceVersion)})
+	}
+	out = append(out, fact{"created", formatTime(d.Created)})
+	if d.Started != nil {
+		out = append(out, fact{"started", formatTime(*d.Started)})
+	}
+	if d.Finished != nil {
+		text := formatTime(*d.Finished)
+		if d.Started != nil {
+			text += ", after " + formatDuration(d.Finished.Sub(*d.Started))
+		}
+		out = append(out, fact{"finished", text})
+	}
+	return out
+}
+
+// explainFacts puts what the algorithm said about its choice in words. Lists of
+// numbers under "nearest" are trials, shown with their values.
+func explainFacts(ctx context.Context, db store.Store, study trial.Study, explain json.RawMessage) ([]fact, error) {
+	if len(explain) == 0 {
+		return nil, nil
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(explain, &m); err != nil {
+		return []fact{{"explanation", string(explain)}}, nil // another program's, not an object
+	}
+	words := map[string]string{"expected": "expected value", "below": "model of good", "above": "model of others", "nearest": "nearest good"}
+	var out []fact
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		text := string(m[k])
+		switch k {
+		case "nearest":
+			var numbers []int64
+			if err := json.Unmarshal(m[k], &numbers); err == nil {
+				if text, err = trialsText(ctx, db, study, numbers); err != nil {
+					return nil, err
+				}
+			}
+		case "below", "above":
+			text += " trials"
+		case "expected":
+			var v float64
+			if err := json.Unmarshal(m[k], &v); err == nil {
+				text = formatFloat(v)
+			}
+		}
+		if text != "" {
+			out = append(out, fact{orDefault(words[k], k), text})
+		}
+	}
+	return out, nil
+}
+
+// trialsText is "3 (loss 0.21), 7 (loss 0.25)".
+func trialsText(ctx context.Context, db store.Store, study trial.Study, numbers []int64) (string, error) {
+	var parts []string
+	for _, n := range numbers {
+		t, err := db.Trial(ctx, study.ID, n)
+		if types.CodeOf(err) == types.NotFound {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		part := strconv.FormatInt(n, 10)
+		if v := valuesText(study.Spec.Objectives, t.Metrics); v != "" {
+			part += " (" + v + ")"
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", "), nil
+}
+
+func attemptRows(as []types.Attempt, now time.Time) [][]string {
+	rows := [][]string{{"attempt", "state", "exit", "signal", "took", "executor", "on", "reason"}}
+	for _, a := range as {
+		exit := ""
+		if a.Exit != nil {
+			exit = strconv.Itoa(*a.Exit)
+		}
+		end := now
+		if a.Ended != nil {
+			end = *a.Ended
+		}
+		rows = append(rows, []string{strconv.Itoa(a.Number), string(a.State), exit, a.Signal,
+			formatDuration(end.Sub(a.Leased)), a.Executor, a.Node, a.Reason})
+	}
+	return withoutEmpty(rows)
+}
+
+// state colours a trial's state.
+func (s style) state(x types.State) string {
+	switch x {
+	case types.Completed:
+		return s.green(string(x))
+	case types.Failed:
+		return s.red(string(x))
+	case types.Pruned, types.Infeasible, types.Cancelled:
+		return s.yellow(string(x))
+	case types.Queued, types.Running, types.Paused:
+	}
+	return string(x)
+}
