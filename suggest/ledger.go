@@ -191,10 +191,11 @@ func (a *Ask) Taken(p space.Point) bool {
 }
 
 const (
-	// freshTries is how many draws may hit points that were tried before the
-	// free ones are listed. 256 draws miss a tenth of the space only once in
-	// 5e11 times.
+	// freshTries is how many draws may hit points that were tried before. 256
+	// draws miss a tenth of the space only once in 5e11 times.
 	freshTries = 256
+	// listTries is the same where the free points can be listed instead.
+	listTries = 32
 	// listLimit is the greatest space that is searched through for free points;
 	// it takes some tenths of a second.
 	listLimit = 1 << 20
@@ -205,8 +206,11 @@ const (
 // is of code types.Exhausted if nothing is left, or that of
 // space.Space.SampleFeasible.
 func (a *Ask) Fresh(ctx context.Context, r *rand.Rand) (space.Point, error) {
-	l := a.ledger
-	for range freshTries {
+	l, tries := a.ledger, freshTries
+	if l.listable() {
+		tries = listTries
+	}
+	for range tries {
 		p, err := l.space.SampleFeasible(r)
 		if err != nil { // a rare point may still be found by listing all
 			if q, listErr := a.pick(ctx, r); listErr == nil || a.anyTaken() && l.listed {
@@ -221,12 +225,14 @@ func (a *Ask) Fresh(ctx context.Context, r *rand.Rand) (space.Point, error) {
 	return a.pick(ctx, r)
 }
 
+func (l *Ledger) listable() bool { return l.size > 0 && l.size <= listLimit }
+
 func (a *Ask) anyTaken() bool { return len(a.ledger.tried)+len(a.taken) > 0 }
 
 // pick draws uniformly from the free points of a small enough space.
 func (a *Ask) pick(ctx context.Context, r *rand.Rand) (space.Point, error) {
 	l := a.ledger
-	if l.size == 0 || l.size > listLimit {
+	if !l.listable() {
 		return nil, types.Errorf(types.Exhausted, "%d random points in a row were tried before", freshTries).
 			WithRemedy("widen the space, loosen its constraints, or declare the study not deterministic to repeat points")
 	}

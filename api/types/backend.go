@@ -169,5 +169,7 @@ type FinishRequest struct {
 type FinishReply struct {
 	State  State       `json:"state"`
 	Reason string      `json:"reason,omitempty"`
-	Next   *LeaseReply `json:"next,omitempty"`
+	// Value is the first objective's, if the trial is over and has one.
+	Value *Float      `json:"value,omitempty"`
+	Next  *LeaseReply `json:"next,omitempty"`
 }

@@ -33,4 +33,5 @@ func BenchmarkTrial(b *testing.B) {
 	for _, durability := range []string{"normal", "full"} {
 		b.Run("sqlite/"+durability, func(b *testing.B) { storetest.BenchmarkTrial(b, openSQLite(durability)) })
 	}
+	b.Run("postgres/normal", func(b *testing.B) { storetest.BenchmarkTrial(b, openPostgres) })
 }

@@ -122,6 +122,10 @@ func (r *replay) chunk(db *gorm.DB) ([]store.StoredEvent, error) {
 	out := merge(rows, reports)
 	if hole, ok := r.hole(out, end); ok {
 		if r.everyone {
+			var row studyRow
+			if err := one(db.Select("id").Take(&row, r.study).Error, func() error { return noStudy(r.study) }); err != nil {
+				return nil, err // deleted meanwhile
+			}
 			return nil, types.Errorf(types.Invalid, "event %d of study %d is missing", hole, r.study).
 				WithRemedy("restore a backup")
 		}
@@ -180,6 +184,8 @@ func merge(rows []eventRow, reports []trial.Report) []store.StoredEvent {
 		if len(reports) > 0 && reports[0].Seq == row.Seq {
 			e = reported(&reports[0])
 			reports = reports[1:]
+		} else if e.Kind == trial.EventReported {
+			continue // without its report: that leaves a hole
 		}
 		if row.Payload != nil {
 			e.Detail = json.RawMessage(*row.Payload)

@@ -40,13 +40,9 @@ func (c *condCompiler) compile(cond Condition) (Condition, *activation) {
 	return canon, &activation{parents: parents, formula: f, atoms: c.atoms}
 }
 
-func (c *condCompiler) fault(format string, args ...any) *types.Error {
-	return c.faults.addf(c.field, format, args...)
-}
-
 func (c *condCompiler) walk(cond Condition, depth int) (Condition, formula) {
 	if depth > maxDepth {
-		c.fault("the condition is nested more than %d deep", maxDepth)
+		c.faults.add(fault(c.field, "the condition is nested more than %d deep", maxDepth))
 		return nil, nil
 	}
 	switch cond := cond.(type) {
@@ -75,9 +71,9 @@ func (c *condCompiler) walk(cond Condition, depth int) (Condition, formula) {
 		k, f := c.walk(cond.Of, depth+1)
 		return Not{k}, negation{f}
 	case nil:
-		c.fault("a condition is empty")
+		c.faults.add(fault(c.field, "a condition is empty"))
 	default:
-		c.fault("%T is no condition", cond).WithRemedy("use In, NotIn, Range, And, Or, Not as values, not pointers")
+		c.faults.add(fault(c.field, "%T is no condition", cond).WithRemedy("use In, NotIn, Range, And, Or, Not as values, not pointers"))
 	}
 	return nil, nil
 }
@@ -86,7 +82,7 @@ func (c *condCompiler) walk(cond Condition, depth int) (Condition, formula) {
 // of the same kind, which are taken up into the list.
 func (c *condCompiler) list(of []Condition, depth int, same func(Condition) []Condition) ([]Condition, []formula) {
 	if len(of) == 0 {
-		c.fault("a list of conditions is empty").WithRemedy("give at least one condition")
+		c.faults.add(fault(c.field, "a list of conditions is empty").WithRemedy("give at least one condition"))
 	}
 	var conds []Condition
 	var forms []formula
@@ -112,10 +108,10 @@ func (c *condCompiler) parent(name string) int {
 		for _, p := range c.params {
 			names = append(names, p.Name)
 		}
-		c.fault("the condition names the unknown parameter %q", name).WithRemedy("known are %s", list(names))
+		c.faults.add(fault(c.field, "the condition names the unknown parameter %q", name).WithRemedy("known are %s", list(names)))
 		return -1
 	case i == c.self:
-		c.fault("the condition of %s names %s itself", name, name)
+		c.faults.add(fault(c.field, "the condition of %s names %s itself", name, name))
 		return -1
 	}
 	c.parents[i] = true
@@ -138,14 +134,14 @@ func (c *condCompiler) values(name string, values []Value) ([]Value, int) {
 	}
 	p := &c.params[i]
 	if len(values) == 0 {
-		c.fault("the condition on %s has no values", name).WithRemedy("give at least one")
+		c.faults.add(fault(c.field, "the condition on %s has no values", name).WithRemedy("give at least one"))
 	}
 	out := make([]Value, 0, len(values))
 	for _, v := range values {
 		w, ok := newDim(p).take(v)
 		switch {
 		case !ok:
-			c.fault("the condition on %s can never be met by %s: %s", name, literal(v), p.refuse(normal(v)))
+			c.faults.add(fault(c.field, "the condition on %s can never be met by %s: %s", name, literal(v), p.refuse(normal(v))))
 		case !slices.Contains(out, w):
 			out = append(out, w)
 		}
@@ -161,7 +157,7 @@ func (c *condCompiler) rangeAtom(r Range) (Condition, formula) {
 	p := &c.params[i]
 	r.Lo, r.Hi = normal(r.Lo), normal(r.Hi)
 	if r.Lo == nil && r.Hi == nil {
-		c.fault("the range of the condition on %s has no end", r.Param).WithRemedy("give the low or the high end")
+		c.faults.add(fault(c.field, "the range of the condition on %s has no end", r.Param).WithRemedy("give the low or the high end"))
 		return nil, nil
 	}
 	for _, end := range []*Value{&r.Lo, &r.Hi} {
@@ -170,15 +166,15 @@ func (c *condCompiler) rangeAtom(r Range) (Condition, formula) {
 		}
 	}
 	if cmp, both := compareNumbers(r.Lo, r.Hi); both && cmp > 0 {
-		c.fault("the range of the condition on %s begins at %s, above its end %s", r.Param, literal(r.Lo), literal(r.Hi)).
-			WithRemedy("swap them")
+		c.faults.add(fault(c.field, "the range of the condition on %s begins at %s, above its end %s", r.Param, literal(r.Lo), literal(r.Hi)).
+			WithRemedy("swap them"))
 		return nil, nil
 	}
 	test := within(r.Lo, r.Hi)
 	cuts := slices.DeleteFunc([]Value{r.Lo, r.Hi}, func(v Value) bool { return v == nil })
 	if !reachable(p, r, test, cuts) {
-		c.fault("the condition on %s can never be met: no value of %s lies in it", r.Param, r.Param).
-			WithRemedy("%s has %s", r.Param, describe(p))
+		c.faults.add(fault(c.field, "the condition on %s can never be met: no value of %s lies in it", r.Param, r.Param).
+			WithRemedy("%s has %s", r.Param, describe(p)))
 	}
 	return r, c.atom(i, test, cuts)
 }
@@ -189,7 +185,7 @@ func (c *condCompiler) rangeEnd(p *Parameter, end *Value) bool {
 		return true
 	}
 	if !isNumber(*end) {
-		c.fault("the range of the condition on %s has the end %s, which is no number", p.Name, literal(*end))
+		c.faults.add(fault(c.field, "the range of the condition on %s has the end %s, which is no number", p.Name, literal(*end)))
 		return false
 	}
 	if p.Kind == Float {
@@ -200,8 +196,8 @@ func (c *condCompiler) rangeEnd(p *Parameter, end *Value) bool {
 	}
 	for _, ch := range p.Choices {
 		if !isNumber(ch.Value) {
-			c.fault("the condition on %s is a range, but its choice %s is no number", p.Name, literal(ch.Value)).
-				WithRemedy("list the values instead")
+			c.faults.add(fault(c.field, "the condition on %s is a range, but its choice %s is no number", p.Name, literal(ch.Value)).
+				WithRemedy("list the values instead"))
 			return false
 		}
 	}
@@ -222,7 +218,7 @@ func reachable(p *Parameter, r Range, test func(Value) bool, cuts []Value) bool 
 	if !d.discrete {
 		above, ok := compareNumbers(r.Lo, p.High)
 		below, ok2 := compareNumbers(r.Hi, p.Low)
-		return !(ok && above > 0) && !(ok2 && below < 0)
+		return (!ok || above <= 0) && (!ok2 || below >= 0)
 	}
 	l := levels{dim: d, span: d.span}
 	return slices.ContainsFunc(l.segments(cuts), func(s segment) bool { return test(s.value) })

@@ -2,11 +2,10 @@ package space
 
 import (
 	"testing"
-
-	"github.com/gotuner/tuner/api/types"
 )
 
 func benchSpace(b *testing.B) *Space {
+	b.Helper()
 	return mustNew(b, []Parameter{
 		scaled(float("lr", 1e-5, 0.1), Log), step(float("drop", 0.0, 0.8), 0.1), integer("layers", 1, 8), scaled(integer("hidden", 8, 512), Log),
 		choices(Categorical, "opt", "sgd", "adam"), when(float("m", 0.0, 0.99), In{"opt", []Value{"sgd"}}), choices(Ordinal, "batch", 16, 32, 64, 128),
@@ -67,7 +66,7 @@ func BenchmarkValidate(b *testing.B) {
 
 func BenchmarkFromParams(b *testing.B) {
 	s := benchSpace(b)
-	var q types.Params = s.Params(s.Sample(source(1)))
+	q := s.Params(s.Sample(source(1)))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := s.FromParams(q); err != nil {

@@ -4,6 +4,7 @@ package space
 // both have length Len. A cell is encoded as its middle, a constant and an
 // inactive parameter as 0.5. A nil active is left out.
 func (s *Space) Encode(p Point, x []float64, active []bool) {
+	x = x[:len(p)]
 	for i, v := range p {
 		if active != nil {
 			active[i] = v != nil

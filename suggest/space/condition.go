@@ -1,5 +1,7 @@
 package space
 
+import "slices"
+
 // Condition says when a parameter is active. It is one of In, NotIn, Range,
 // And, Or and Not, whose atoms each name another parameter, its parent.
 //
@@ -146,14 +148,7 @@ func (a *activation) eval(p Point, known []bool) truth {
 
 func memberOf(values []Value) func(Value) bool {
 	if len(values) <= fewChoices {
-		return func(v Value) bool {
-			for _, w := range values {
-				if v == w {
-					return true
-				}
-			}
-			return false
-		}
+		return func(v Value) bool { return slices.Contains(values, v) }
 	}
 	set := make(map[Value]struct{}, len(values))
 	for _, w := range values {

@@ -57,7 +57,7 @@ func (c *constraint) gap(p Point) float64 {
 // are reported there.
 func (s *Space) compileConstraints(texts []string, ok []bool, f *faults) {
 	if len(texts) > maxConstraints {
-		f.addf("space.constraints", "there are %d constraints; %d is the most", len(texts), maxConstraints)
+		f.add(fault("space.constraints", "there are %d constraints; %d is the most", len(texts), maxConstraints))
 		return
 	}
 	for i, text := range texts {

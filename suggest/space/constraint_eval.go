@@ -213,9 +213,9 @@ var functions = map[string]function{
 	"floor": {1, 1, "write floor(x)", whole(math.Floor), nil},
 	"ceil":  {1, 1, "write ceil(x)", whole(math.Ceil), nil},
 	"round": {1, 1, "write round(x)", whole(math.Round), nil},
-	"log":   {1, 1, "write log(x), the natural logarithm", real(math.Log), nil},
-	"exp":   {1, 1, "write exp(x)", real(math.Exp), nil},
-	"sqrt":  {1, 1, "write sqrt(x)", real(math.Sqrt), nil},
+	"log":   {1, 1, "write log(x), the natural logarithm", ofFloat(math.Log), nil},
+	"exp":   {1, 1, "write exp(x)", ofFloat(math.Exp), nil},
+	"sqrt":  {1, 1, "write sqrt(x)", ofFloat(math.Sqrt), nil},
 }
 
 func same(r result) result { return r }
@@ -247,7 +247,7 @@ func whole(f func(float64) float64) func(result) result {
 	}
 }
 
-func real(f func(float64) float64) func(result) result {
+func ofFloat(f func(float64) float64) func(result) result {
 	return func(r result) result {
 		x, ok := r.float()
 		if !ok {

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-func constraintSpace(t testing.TB, constraints ...string) *Space {
-	t.Helper()
-	return mustNew(t, []Parameter{
+func constraintSpace(tb testing.TB, constraints ...string) *Space {
+	tb.Helper()
+	return mustNew(tb, []Parameter{
 		float("lr", -10.0, 10.0), integer("n", math.MinInt64, math.MaxInt64), float("weight-decay", 0.0, 1.0),
 		{Name: "bn", Kind: Bool}, choices(Categorical, "opt", "sgd", "adam"), choices(Ordinal, "mix", "auto", 1, 2.5, false),
 		when(float("m", 0.0, 1.0), In{"opt", []Value{"sgd"}}), float("model.lr", 0.0, 1.0), integer("max", 0, 9), float("in", 0.0, 1.0),

@@ -46,11 +46,12 @@ func newDim(p *Parameter) *dim {
 }
 
 func (d *dim) compileInt(p *Parameter) {
-	low, high := p.Low.(int64), p.High.(int64)
+	low, _ := p.Low.(int64)
+	high, _ := p.High.(int64)
 	d.discrete = true
 	d.intLow, d.intStep = low, 1
-	if p.Step != nil {
-		d.intStep = uint64(p.Step.(int64))
+	if s, ok := p.Step.(int64); ok {
+		d.intStep = uint64(s)
 	}
 	// The difference of two int64 always fits a uint64.
 	d.span = (uint64(high) - uint64(low)) / d.intStep
@@ -58,11 +59,12 @@ func (d *dim) compileInt(p *Parameter) {
 }
 
 func (d *dim) compileFloat(p *Parameter) {
-	low, high := p.Low.(float64), p.High.(float64)
+	low, _ := p.Low.(float64)
+	high, _ := p.High.(float64)
 	half := 0.0
-	if p.Step != nil && low < high {
+	if s, ok := p.Step.(float64); ok && low < high {
 		d.discrete = true
-		d.step = p.Step.(float64)
+		d.step = s
 		d.dec = newDecimals(low, high, d.step)
 		d.span = uint64(math.Round((high - low) / d.step))
 		half = d.step / 2

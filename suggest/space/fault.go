@@ -16,34 +16,27 @@ func fault(field, format string, args ...any) *types.Error {
 // faults collects what is wrong, so that a user sees all of it at once.
 type faults []*types.Error
 
-func (f *faults) add(e *types.Error) *types.Error {
-	*f = append(*f, e)
-	return e
-}
-
-func (f *faults) addf(field, format string, args ...any) *types.Error {
-	return f.add(fault(field, format, args...))
-}
+func (f *faults) add(e *types.Error) { *f = append(*f, e) }
 
 // err is nil without faults, the fault itself if there is one, else an error
 // with one fault a line whose causes are the faults.
-func (f faults) err(field string) error {
-	switch len(f) {
+func (f *faults) err(field string) error {
+	switch len(*f) {
 	case 0:
 		return nil
 	case 1:
-		return f[0]
+		return (*f)[0]
 	}
 	const most = 50
-	lines := []string{fmt.Sprintf("%d faults", len(f))}
-	all := make([]error, len(f))
-	for i, e := range f {
+	lines := []string{fmt.Sprintf("%d faults", len(*f))}
+	all := make([]error, len(*f))
+	for i, e := range *f {
 		all[i] = e
 		switch {
 		case i < most:
 			lines = append(lines, e.Error())
 		case i == most:
-			lines = append(lines, fmt.Sprintf("and %d more", len(f)-most))
+			lines = append(lines, fmt.Sprintf("and %d more", len(*f)-most))
 		}
 	}
 	return &types.Error{

@@ -48,14 +48,13 @@ func (d *dim) gridPoints(n int) []Value {
 	}
 	out := make([]Value, n)
 	for j := range out {
-		t := float64(j) / float64(n-1)
-		switch {
-		case j == 0:
+		switch j {
+		case 0:
 			out[j] = d.end(false)
-		case j == n-1:
+		case n - 1:
 			out[j] = d.end(true)
 		default:
-			out[j] = d.untransformValue(lerp(d.lo, d.hi, t))
+			out[j] = d.untransformValue(lerp(d.lo, d.hi, float64(j)/float64(n-1)))
 		}
 	}
 	if !d.discrete {
@@ -70,10 +69,12 @@ func (d *dim) gridPoints(n int) []Value {
 func tidy(points []Value) []Value {
 	out := slices.Clone(points)
 	for j := 1; j < len(out)-1; j++ {
-		out[j] = tidyFloat(points[j].(float64))
+		if f, ok := points[j].(float64); ok {
+			out[j] = tidyFloat(f)
+		}
 	}
 	for j := 1; j < len(out); j++ {
-		if out[j].(float64) <= out[j-1].(float64) {
+		if c, _ := compareNumbers(out[j], out[j-1]); c <= 0 {
 			return points
 		}
 	}

@@ -57,6 +57,8 @@ type Prior struct {
 // Parameter is one dimension. Both ends of a range are included. The methods
 // need a valid parameter and are cheap on those of a Space (Space.Param),
 // which nobody may change.
+//
+//nolint:recvcheck // cmp.Equal looks for Equal on the value
 type Parameter struct {
 	Name string
 	Kind Kind

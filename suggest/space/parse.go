@@ -27,7 +27,7 @@ func Parse(b []byte) (*Space, error) {
 			params = append(params, r.parameter(item, i))
 		}
 	} else {
-		f.addf("space.parameters", "the list of parameters is missing").WithRemedy(`write {"parameters": [...]}`)
+		f.add(fault("space.parameters", "the list of parameters is missing").WithRemedy(`write {"parameters": [...]}`))
 	}
 	var constraints []string
 	if raw, there := fields["constraints"]; there {
@@ -59,7 +59,7 @@ func (r *reader) object(raw []byte, field string, known ...string) (map[string]j
 	d := json.NewDecoder(bytes.NewReader(raw))
 	t, err := d.Token()
 	if err == nil && t != json.Delim('{') {
-		r.addf(field, "it is %s, not a JSON object {...}", short(raw))
+		r.add(fault(field, "it is %s, not a JSON object {...}", short(raw)))
 		return nil, false
 	}
 	out := map[string]json.RawMessage{}
@@ -72,12 +72,12 @@ func (r *reader) object(raw []byte, field string, known ...string) (map[string]j
 		if err = d.Decode(&value); err != nil {
 			break
 		}
-		name := key.(string) // the decoder lets nothing else be a key
+		name, _ := key.(string) // the decoder lets nothing else be a key
 		switch {
 		case !slices.Contains(known, name):
-			r.addf(field+"."+name, "the field %q is unknown", name).WithRemedy("known are %s", strings.Join(known, ", "))
+			r.add(fault(field+"."+name, "the field %q is unknown", name).WithRemedy("known are %s", strings.Join(known, ", ")))
 		case out[name] != nil:
-			r.addf(field+"."+name, "the field %q is given twice", name)
+			r.add(fault(field+"."+name, "the field %q is given twice", name))
 		}
 		out[name] = value
 	}
@@ -88,7 +88,7 @@ func (r *reader) object(raw []byte, field string, known ...string) (map[string]j
 		err = fmt.Errorf("something follows the closing brace")
 	}
 	if err != nil {
-		r.addf(field, "it is no valid JSON: %v", err)
+		r.add(fault(field, "it is no valid JSON: %v", err))
 		return nil, false
 	}
 	return out, true
@@ -97,7 +97,7 @@ func (r *reader) object(raw []byte, field string, known ...string) (map[string]j
 func (r *reader) array(raw []byte, field string) ([]json.RawMessage, bool) {
 	var list []json.RawMessage
 	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
-		r.addf(field, "it is %s, not a JSON list [...]", short(raw))
+		r.add(fault(field, "it is %s, not a JSON list [...]", short(raw)))
 		return nil, false
 	}
 	return list, true
@@ -106,7 +106,7 @@ func (r *reader) array(raw []byte, field string) ([]json.RawMessage, bool) {
 func (r *reader) text(raw []byte, field string) string {
 	var s string
 	if raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
-		r.addf(field, "it is %s, not a text in quotes", short(raw))
+		r.add(fault(field, "it is %s, not a text in quotes", short(raw)))
 	}
 	return s
 }
@@ -119,12 +119,12 @@ func (r *reader) value(raw []byte, field string) Value {
 	case 't', 'f':
 		return raw[0] == 't'
 	case '{', '[', 'n':
-		r.addf(field, "it is %s, not a number, text, true or false", short(raw))
+		r.add(fault(field, "it is %s, not a number, text, true or false", short(raw)))
 		return nil
 	}
 	v, err := types.ParseNumber(string(raw))
 	if err != nil {
-		r.addf(field, "%v", err)
+		r.add(fault(field, "%v", err))
 		return nil
 	}
 	return normal(v)
@@ -159,7 +159,7 @@ func (r *reader) parameter(raw []byte, i int, name ...string) Parameter {
 	if raw, there := fields["name"]; there {
 		own := r.text(raw, field+".name")
 		if len(name) > 0 && own != p.Name {
-			r.addf(field+".name", "it is named %q, but stands under the name %q", own, p.Name)
+			r.add(fault(field+".name", "it is named %q, but stands under the name %q", own, p.Name))
 		} else if own != "" {
 			p.Name = own
 		}
@@ -175,7 +175,7 @@ func (r *reader) parameter(raw []byte, i int, name ...string) Parameter {
 	if raw, there := fields["type"]; there {
 		p.Kind = Kind(r.text(raw, field+".type"))
 	} else {
-		r.addf(field+".type", "the type is missing").WithRemedy("write float, int, bool, categorical, ordinal or constant")
+		r.add(fault(field+".type", "the type is missing").WithRemedy("write float, int, bool, categorical, ordinal or constant"))
 	}
 	if raw, there := fields["scale"]; there {
 		p.Scale = Scale(r.text(raw, field+".scale"))
@@ -194,8 +194,8 @@ func (r *reader) parameter(raw []byte, i int, name ...string) Parameter {
 		if n, isInt := r.value(raw, field+".grid").(int64); isInt && n >= 1 && n <= maxGrid {
 			p.Grid = int(n)
 		} else {
-			r.addf(field+".grid", "it is %s, not a number of grid points", short(raw)).
-				WithRemedy("give a whole number between 1 and %d", maxGrid)
+			r.add(fault(field+".grid", "it is %s, not a number of grid points", short(raw)).
+				WithRemedy("give a whole number between 1 and %d", maxGrid))
 		}
 	}
 	if raw, there := fields["when"]; there {
@@ -227,7 +227,7 @@ func (r *reader) choice(raw []byte, field string) Choice {
 	if v, there := fields["value"]; there {
 		c.Value = r.value(v, field+".value")
 	} else {
-		r.addf(field+".value", "the value is missing").WithRemedy(`write {"value": 1, "text": "001"}, or the value alone`)
+		r.add(fault(field+".value", "the value is missing").WithRemedy(`write {"value": 1, "text": "001"}, or the value alone`))
 	}
 	if t, there := fields["text"]; there {
 		c.Text = r.text(t, field+".text")
@@ -247,13 +247,13 @@ func (r *reader) prior(raw []byte, field string) *Prior {
 	}{{"mean", &p.Mean}, {"sd", &p.SD}} {
 		raw, there := fields[f.key]
 		if !there {
-			r.addf(field+"."+f.key, "it is missing").WithRemedy(`write {"mean": 0.5, "sd": 0.1}`)
+			r.add(fault(field+"."+f.key, "it is missing").WithRemedy(`write {"mean": 0.5, "sd": 0.1}`))
 			continue
 		}
 		v := r.value(raw, field+"."+f.key)
 		x, isNumber := asFloat(v)
 		if v != nil && !isNumber {
-			r.addf(field+"."+f.key, "it is %s, not a number", short(raw))
+			r.add(fault(field+"."+f.key, "it is %s, not a number", short(raw)))
 		}
 		*f.to = x
 	}
@@ -262,7 +262,7 @@ func (r *reader) prior(raw []byte, field string) *Prior {
 
 func (r *reader) condition(raw []byte, field string, depth int) Condition {
 	if depth > maxDepth {
-		r.addf(field, "the condition is nested more than %d deep", maxDepth)
+		r.add(fault(field, "the condition is nested more than %d deep", maxDepth))
 		return nil
 	}
 	before := len(*r.faults)
@@ -278,8 +278,8 @@ func (r *reader) condition(raw []byte, field string, depth int) Condition {
 			return r.operator(op, arg, fields["param"], field, depth)
 		}
 	}
-	r.addf(field, "%s is no condition", short(raw)).WithRemedy("%s", `write one of {"param": "p", "in": [...]}, `+
-		`{"param": "p", "not_in": [...]}, {"param": "p", "range": [lo, hi]}, {"all": [...]}, {"any": [...]}, {"not": {...}}`)
+	r.add(fault(field, "%s is no condition", short(raw)).WithRemedy("%s", `write one of {"param": "p", "in": [...]}, `+
+		`{"param": "p", "not_in": [...]}, {"param": "p", "range": [lo, hi]}, {"all": [...]}, {"any": [...]}, {"not": {...}}`))
 	return nil
 }
 
@@ -303,7 +303,7 @@ func (r *reader) operator(op string, arg, param []byte, field string, depth int)
 	}
 	name := r.text(param, field+".param")
 	if op == "range" && len(list) != 2 {
-		r.addf(field+".range", "a range has two ends, not %d", len(list)).WithRemedy("write [1, 5], [1, null] or [null, 5]")
+		r.add(fault(field+".range", "a range has two ends, not %d", len(list)).WithRemedy("write [1, 5], [1, null] or [null, 5]"))
 		return nil
 	}
 	values := make([]Value, len(list))

@@ -19,6 +19,7 @@ func drawParameter(t *rapid.T, name string, small bool) Parameter {
 	kinds := []Kind{Int, Float, Bool, Categorical, Ordinal, Constant}
 	p := Parameter{Name: name, Kind: rapid.SampledFrom(kinds).Draw(t, "kind")}
 	switch p.Kind {
+	case Bool:
 	case Int:
 		drawInt(t, &p, small)
 	case Float:

@@ -46,7 +46,7 @@ func New(params []Parameter, constraints []string) (*Space, error) {
 		s.params[i] = normalize(p, fieldOf(i, p.Name), &f)
 		ok[i] = len(f) == before
 		if _, twice := s.index[p.Name]; twice && p.Name != "" {
-			f.addf(fieldOf(i, p.Name)+".name", "the name %q is given to two parameters", p.Name).WithRemedy("rename one")
+			f.add(fault(fieldOf(i, p.Name)+".name", "the name %q is given to two parameters", p.Name).WithRemedy("rename one"))
 			continue
 		}
 		s.index[p.Name] = i
@@ -211,10 +211,10 @@ func (s *Space) Validate(p Point) error {
 		par := &s.params[i]
 		switch active := s.active(i, p); {
 		case active && p[i] == nil:
-			f.addf("params."+par.Name, "the parameter is active and has no value").WithRemedy("give one: %s", describe(par))
+			f.add(fault("params."+par.Name, "the parameter is active and has no value").WithRemedy("give one: %s", describe(par)))
 		case !active && p[i] != nil:
-			f.addf("params."+par.Name, "its condition does not hold, but it has the value %s", literal(p[i])).
-				WithRemedy("leave it out")
+			f.add(fault("params."+par.Name, "its condition does not hold, but it has the value %s", literal(p[i])).
+				WithRemedy("leave it out"))
 		case p[i] != nil:
 			if e := par.check(p[i]); e != nil {
 				f.add(e)
@@ -224,7 +224,7 @@ func (s *Space) Validate(p Point) error {
 	if len(f) == 0 {
 		for _, c := range s.constraints {
 			if !c.holds(p) {
-				f.addf("params", "the constraint %s does not hold", c.text)
+				f.add(fault("params", "the constraint %s does not hold", c.text))
 			}
 		}
 	}
@@ -266,15 +266,15 @@ func (s *Space) FromParams(q types.Params) (Point, error) {
 		i := s.Index(par.Name)
 		switch {
 		case i < 0:
-			f.addf("params."+par.Name, "the space has no parameter %q", par.Name).WithRemedy("it has %s", list(s.names()))
+			f.add(fault("params."+par.Name, "the space has no parameter %q", par.Name).WithRemedy("it has %s", list(s.names())))
 			continue
 		case p[i] != nil:
-			f.addf("params."+par.Name, "it is given twice")
+			f.add(fault("params."+par.Name, "it is given twice"))
 			continue
 		}
 		v, ok := s.params[i].dim.take(par.Value)
 		if !ok {
-			f.addf("params."+par.Name, "%s", s.params[i].refuse(normal(par.Value)))
+			f.add(fault("params."+par.Name, "%s", s.params[i].refuse(normal(par.Value))))
 			continue
 		}
 		p[i] = v

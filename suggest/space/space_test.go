@@ -10,20 +10,20 @@ import (
 	"github.com/gotuner/tuner/api/types"
 )
 
-func mustNew(t testing.TB, params []Parameter, constraints ...string) *Space {
-	t.Helper()
+func mustNew(tb testing.TB, params []Parameter, constraints ...string) *Space {
+	tb.Helper()
 	s, err := New(params, constraints)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func mustParse(t testing.TB, text string) *Space {
-	t.Helper()
+func mustParse(tb testing.TB, text string) *Space {
+	tb.Helper()
 	s, err := Parse([]byte(text))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package space
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"unicode"
@@ -26,8 +27,8 @@ func normalize(p Parameter, field string, f *faults) Parameter {
 	case Bool, Categorical, Ordinal, Constant:
 		normalizeChoices(&p, field, f)
 	default:
-		f.addf(field+".type", "unknown type %q", string(p.Kind)).
-			WithRemedy("write float, int, bool, categorical, ordinal or constant")
+		f.add(fault(field+".type", "unknown type %q", string(p.Kind)).
+			WithRemedy("write float, int, bool, categorical, ordinal or constant"))
 	}
 	if len(*f) == before {
 		checkDefault(&p, field, f)
@@ -39,20 +40,20 @@ func checkName(name, field string, f *faults) {
 	field += ".name"
 	switch {
 	case name == "":
-		f.addf(field, "the parameter has no name")
+		f.add(fault(field, "the parameter has no name"))
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		f.addf(field, "the name %q has characters that cannot be printed", name)
+		f.add(fault(field, "the name %q has characters that cannot be printed", name))
 	case strings.TrimSpace(name) != name:
-		f.addf(field, "the name %q begins or ends with a space", name)
+		f.add(fault(field, "the name %q begins or ends with a space", name))
 	case len(name) > maxNameLength:
-		f.addf(field, "the name has %d bytes; %d is the most", len(name), maxNameLength)
+		f.add(fault(field, "the name has %d bytes; %d is the most", len(name), maxNameLength))
 	}
 }
 
 func normalizeNumeric(p *Parameter, field string, f *faults) {
 	if len(p.Choices) > 0 {
-		f.addf(field+".choices", "a parameter of type %s has a range, not choices", p.Kind).
-			WithRemedy("make it categorical or ordinal, or leave the choices out")
+		f.add(fault(field+".choices", "a parameter of type %s has a range, not choices", p.Kind).
+			WithRemedy("make it categorical or ordinal, or leave the choices out"))
 	}
 	p.Choices = nil
 	switch p.Scale {
@@ -60,11 +61,11 @@ func normalizeNumeric(p *Parameter, field string, f *faults) {
 		p.Scale = Linear
 	case Linear, Log, ReverseLog:
 	default:
-		f.addf(field+".scale", "unknown scale %q", string(p.Scale)).WithRemedy("write linear, log or reverse-log")
+		f.add(fault(field+".scale", "unknown scale %q", string(p.Scale)).WithRemedy("write linear, log or reverse-log"))
 	}
 	checkPrior(p, field, f)
 	if p.Grid < 0 || p.Grid > maxGrid {
-		f.addf(field+".grid", "%d grid points are asked for", p.Grid).WithRemedy("give between 1 and %d", maxGrid)
+		f.add(fault(field+".grid", "%d grid points are asked for", p.Grid).WithRemedy("give between 1 and %d", maxGrid))
 	}
 	if !checkBounds(p, field, f) {
 		return
@@ -83,10 +84,10 @@ func checkPrior(p *Parameter, field string, f *faults) {
 	prior := Prior{Mean: p.Prior.Mean + 0, SD: p.Prior.SD} // no negative zero
 	p.Prior = &prior
 	if math.IsNaN(prior.Mean) || math.IsInf(prior.Mean, 0) {
-		f.addf(field+".prior.mean", "%v is no mean", prior.Mean)
+		f.add(fault(field+".prior.mean", "%v is no mean", prior.Mean))
 	}
 	if !(prior.SD > 0) || math.IsInf(prior.SD, 0) {
-		f.addf(field+".prior.sd", "%v is no standard deviation", prior.SD).WithRemedy("give a number above 0")
+		f.add(fault(field+".prior.sd", "%v is no standard deviation", prior.SD).WithRemedy("give a number above 0"))
 	}
 }
 
@@ -103,16 +104,16 @@ func checkBounds(p *Parameter, field string, f *faults) bool {
 		return false
 	}
 	if c, _ := compareNumbers(p.Low, p.High); c > 0 {
-		f.addf(field+".low", "the low end %s is above the high end %s", literal(p.Low), literal(p.High)).
-			WithRemedy("swap them")
+		f.add(fault(field+".low", "the low end %s is above the high end %s", literal(p.Low), literal(p.High)).
+			WithRemedy("swap them"))
 	}
 	if low, _ := compareNumbers(p.Low, int64(0)); low <= 0 && (p.Scale == Log || p.Scale == ReverseLog) {
-		f.addf(field+".low", "the scale %s needs a low end above 0, not %s", p.Scale, literal(p.Low)).
-			WithRemedy("raise low, or use the linear scale")
+		f.add(fault(field+".low", "the scale %s needs a low end above 0, not %s", p.Scale, literal(p.Low)).
+			WithRemedy("raise low, or use the linear scale"))
 	}
 	if p.Step != nil {
 		if c, _ := compareNumbers(p.Step, int64(0)); c <= 0 {
-			f.addf(field+".step", "the step is %s", literal(p.Step)).WithRemedy("give a step above 0")
+			f.add(fault(field+".step", "the step is %s", literal(p.Step)).WithRemedy("give a step above 0"))
 		}
 	}
 	return len(*f) == before
@@ -121,7 +122,7 @@ func checkBounds(p *Parameter, field string, f *faults) bool {
 func checkNumber(p *Parameter, field string, v *Value, f *faults) {
 	switch x := (*v).(type) {
 	case nil:
-		f.addf(field, "a parameter of type %s needs it", p.Kind)
+		f.add(fault(field, "a parameter of type %s needs it", p.Kind))
 		return
 	case int64:
 		if p.Kind == Int {
@@ -131,36 +132,37 @@ func checkNumber(p *Parameter, field string, v *Value, f *faults) {
 			*v = y
 			return
 		}
-		f.addf(field, "%d is no exact float", x)
+		f.add(fault(field, "%d is no exact float", x))
 		return
 	case float64:
 		if math.IsNaN(x) || math.IsInf(x, 0) {
-			f.addf(field, "%v is no number to calculate with", x)
+			f.add(fault(field, "%v is no number to calculate with", x))
 			return
 		}
 		if p.Kind == Float {
 			return
 		}
-		e := f.addf(field, "%s is no whole number, and the type is int", literal(x))
+		remedy := "use type float"
 		if x == math.Trunc(x) && math.Abs(x) < 1<<53 {
-			e.WithRemedy("write %d", int64(x))
-		} else {
-			e.WithRemedy("use type float")
+			remedy = fmt.Sprintf("write %d", int64(x))
 		}
+		f.add(fault(field, "%s is no whole number, and the type is int", literal(x)).WithRemedy("%s", remedy))
 		return
 	}
 	want := "a number"
 	if p.Kind == Int {
 		want = "a whole number"
 	}
-	f.addf(field, "%s is %s; it must be %s", literal(*v), typeName(*v), want)
+	f.add(fault(field, "%s is %s; it must be %s", literal(*v), typeName(*v), want))
 }
 
 func checkIntStep(p *Parameter, field string, f *faults) {
 	if p.Step == nil {
 		return
 	}
-	low, high, step := p.Low.(int64), p.High.(int64), p.Step.(int64)
+	low, _ := p.Low.(int64)
+	high, _ := p.High.(int64)
+	step, _ := p.Step.(int64)
 	width := uint64(high) - uint64(low)
 	switch {
 	case step == 1:
@@ -180,7 +182,9 @@ func checkFloatStep(p *Parameter, field string, f *faults) {
 	if p.Step == nil {
 		return
 	}
-	low, high, step := p.Low.(float64), p.High.(float64), p.Step.(float64)
+	low, _ := p.Low.(float64)
+	high, _ := p.High.(float64)
+	step, _ := p.Step.(float64)
 	if low == high {
 		return
 	}
@@ -189,11 +193,11 @@ func checkFloatStep(p *Parameter, field string, f *faults) {
 	case n.Sign() == 0:
 		tooWide(p, field, f)
 	case !n.IsInt64() || n.Int64() > maxSteps || math.IsInf(high-low, 0):
-		f.addf(field+".step", "the step %s is too small for the range %s to %s", literal(step), literal(low), literal(high)).
-			WithRemedy("give a larger step, or none")
+		f.add(fault(field+".step", "the step %s is too small for the range %s to %s", literal(step), literal(low), literal(high)).
+			WithRemedy("give a larger step, or none"))
 	case low+step == low || high-step == high:
-		f.addf(field+".step", "the step %s is lost in the rounding of floats of the size of %s", literal(step), literal(high)).
-			WithRemedy("give a larger step, or none")
+		f.add(fault(field+".step", "the step %s is lost in the rounding of floats of the size of %s", literal(step), literal(high)).
+			WithRemedy("give a larger step, or none"))
 	case !exact:
 		offStep(p, field, gridValue(low, step, n.Int64()), f)
 	}
@@ -208,14 +212,14 @@ func gridValue(low, step float64, k int64) float64 {
 }
 
 func tooWide(p *Parameter, field string, f *faults) {
-	f.addf(field+".step", "the step %s is beyond the range %s to %s", literal(p.Step), literal(p.Low), literal(p.High)).
-		WithRemedy("give a smaller step")
+	f.add(fault(field+".step", "the step %s is beyond the range %s to %s", literal(p.Step), literal(p.Low), literal(p.High)).
+		WithRemedy("give a smaller step"))
 }
 
 func offStep(p *Parameter, field string, last Value, f *faults) {
-	f.addf(field+".high", "the high end %s is not on the step %s from %s; the last value is %s",
+	f.add(fault(field+".high", "the high end %s is not on the step %s from %s; the last value is %s",
 		literal(p.High), literal(p.Step), literal(p.Low), literal(last)).
-		WithRemedy("write %s as the high end, or change the step", literal(last))
+		WithRemedy("write %s as the high end, or change the step", literal(last)))
 }
 
 func normalizeChoices(p *Parameter, field string, f *faults) {
@@ -227,8 +231,8 @@ func normalizeChoices(p *Parameter, field string, f *faults) {
 		{"scale", p.Scale != "" && p.Scale != Linear}, {"prior", p.Prior != nil}, {"grid", p.Grid != 0},
 	} {
 		if part.set {
-			f.addf(field+"."+part.name, "only the types float and int have it, and this is %s", p.Kind).
-				WithRemedy("leave it out")
+			f.add(fault(field+"."+part.name, "only the types float and int have it, and this is %s", p.Kind).
+				WithRemedy("leave it out"))
 		}
 	}
 	p.Scale = ""
@@ -252,12 +256,12 @@ func normalizeChoice(c Choice, field string, f *faults) Choice {
 	s, isText := c.Value.(string)
 	switch {
 	case !isValue(c.Value):
-		f.addf(field, "%s is no value", literal(c.Value)).WithRemedy("use finite numbers, texts, true or false")
+		f.add(fault(field, "%s is no value", literal(c.Value)).WithRemedy("use finite numbers, texts, true or false"))
 		return c
 	case isText && (!utf8.ValidString(s) || strings.ContainsRune(s, 0)):
-		f.addf(field, "the text %q has bytes that no program can be given", s)
+		f.add(fault(field, "the text %q has bytes that no program can be given", s))
 	case !utf8.ValidString(c.Text) || strings.ContainsRune(c.Text, 0):
-		f.addf(field, "the text %q has bytes that no program can be given", c.Text)
+		f.add(fault(field, "the text %q has bytes that no program can be given", c.Text))
 	}
 	if c.Text == "" {
 		c.Text = canonicalText(c.Value)
@@ -270,19 +274,19 @@ func checkChoices(p *Parameter, field string, f *faults) {
 	n := len(p.Choices)
 	switch {
 	case n == 0:
-		f.addf(field, "there are no choices").WithRemedy("give at least one")
+		f.add(fault(field, "there are no choices").WithRemedy("give at least one"))
 		return
 	case p.Kind == Constant && n != 1:
-		f.addf(field, "a constant has one value, not %d", n).WithRemedy("make it categorical")
+		f.add(fault(field, "a constant has one value, not %d", n).WithRemedy("make it categorical"))
 		return
 	case p.Kind == Bool && n != 2:
-		f.addf(field, "a bool has the choices false and true, not %d", n).WithRemedy("leave them out, or make it constant")
+		f.add(fault(field, "a bool has the choices false and true, not %d", n).WithRemedy("leave them out, or make it constant"))
 		return
 	}
 	seen := make(map[Value]Value, n)
 	for _, c := range p.Choices {
 		if _, ok := c.Value.(bool); p.Kind == Bool && !ok {
-			f.addf(field, "%s is no bool", literal(c.Value)).WithRemedy("make it categorical")
+			f.add(fault(field, "%s is no bool", literal(c.Value)).WithRemedy("make it categorical"))
 			return
 		}
 		key := c.Value
@@ -298,11 +302,11 @@ func checkChoices(p *Parameter, field string, f *faults) {
 
 func equalChoices(field string, a, b Value, f *faults) {
 	if a == b {
-		f.addf(field, "%s is there twice", literal(a)).WithRemedy("leave one out")
+		f.add(fault(field, "%s is there twice", literal(a)).WithRemedy("leave one out"))
 		return
 	}
-	f.addf(field, "%s and %s compare equal", literal(a), literal(b)).
-		WithRemedy("leave one out, or make them texts")
+	f.add(fault(field, "%s and %s compare equal", literal(a), literal(b)).
+		WithRemedy("leave one out, or make them texts"))
 }
 
 // checkDefault takes the default over in the parameter's type.

@@ -134,7 +134,8 @@ func CheckLog(t testing.TB, l *Log) {
 
 // CheckReplay fails t unless the proposals of the log are functions of their
 // basis alone: new suggesters that observe the events before an ask, in pieces
-// of any length, answer it alike, and so does one that was asked less often.
+// of any length, answer it alike, and so does one that was asked less often, or
+// for one trial at a time.
 func CheckReplay(t testing.TB, l *Log, build func() suggest.Suggester) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -162,6 +163,9 @@ func CheckReplay(t testing.TB, l *Log, build func() suggest.Suggester) {
 		feed(fresh, l.Events[:a.Basis])
 		same(i, "after a restart", fresh)
 		same(i, "asked again", fresh)
+		if len(a.Request.Numbers) > 1 {
+			oneByOne(t, i, a, fresh)
+		}
 		if i%3 == 0 {
 			feed(seldom, l.Events[seen:a.Basis])
 			seen = a.Basis
@@ -179,6 +183,24 @@ func CheckReplay(t testing.TB, l *Log, build func() suggest.Suggester) {
 			feed(restored, l.Events[a.Basis:l.Asks[i+1].Basis])
 			same(i+1, "from a snapshot", restored)
 		}
+	}
+}
+
+// oneByOne fails t unless a request for several trials is answered like
+// requests for one each, the earlier ones pending.
+func oneByOne(t testing.TB, i int, a Ask, s suggest.Suggester) {
+	t.Helper()
+	req := suggest.Request{Pending: slices.Clone(a.Request.Pending)}
+	for k, want := range a.Proposals {
+		req.Numbers = a.Request.Numbers[k : k+1]
+		got, err := s.Suggest(context.Background(), req)
+		if err != nil {
+			t.Fatalf("ask %d, trial %d alone: %v", i, req.Numbers[0], err)
+		}
+		if d := cmp.Diff(want, got[0]); d != "" {
+			t.Fatalf("ask %d, trial %d alone:\n%s", i, req.Numbers[0], d)
+		}
+		req.Pending = append(req.Pending, suggest.Pending{Number: req.Numbers[0], Point: want.Point})
 	}
 }
 

@@ -85,7 +85,7 @@ func (q *runningMedian) add(v float64) {
 	switch {
 	case len(q.lower) > len(q.upper)+1:
 		heap.Push(&q.upper, -heap.Pop(&q.lower).(float64))
-	case len(q.upper) > len(q.lower)+1:
+	case len(q.upper) > len(q.lower):
 		heap.Push(&q.lower, -heap.Pop(&q.upper).(float64))
 	}
 }

@@ -48,6 +48,10 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 		s.end(tx, lt, outcome, reason, req.Metrics)
 	}
 	reply := types.FinishReply{State: lt.State, Reason: lt.Reason}
+	if v, ok := lt.Metrics[s.st.Spec.Objectives[0].Metric]; ok {
+		value := types.Float(v)
+		reply.Value = &value
+	}
 	if req.Next != nil {
 		next, err := s.lease(context.Background(), tx, *req.Next)
 		if err != nil {

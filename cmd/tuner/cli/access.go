@@ -288,7 +288,7 @@ func oneOf(flag, value string, values ...string) error {
 	if slices.Contains(values, value) {
 		return nil
 	}
-	e := usagef("%q is none of its values", value).WithField("--" + flag).WithRemedy("use one of %s", strings.Join(values, ", "))
+	e := usagef("%q is none of its values", value).WithField("--"+flag).WithRemedy("use one of %s", strings.Join(values, ", "))
 	if s := suggestName(value, values); s != "" {
 		e.Remedy = s + " Known are " + strings.Join(values, ", ")
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -287,16 +286,10 @@ func (s style) wrap(t, code string) string {
 // sparks draws a curve with eight heights, low values low; values that are no
 // finite numbers are gaps.
 func sparks(values []float64) string {
-	var finite []float64
-	for _, v := range values {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			finite = append(finite, v)
-		}
-	}
-	if len(finite) == 0 {
+	low, high := extremes(values)
+	if math.IsNaN(low) {
 		return ""
 	}
-	low, high := slices.Min(finite), slices.Max(finite)
 	bars := []rune("▁▂▃▄▅▆▇█")
 	out := make([]rune, len(values))
 	for i, v := range values {
@@ -312,4 +305,20 @@ func sparks(values []float64) string {
 		}
 	}
 	return string(out)
+}
+
+// extremes are the least and the greatest of the finite values; NaN if there is
+// none.
+func extremes(values []float64) (low, high float64) {
+	low, high = math.NaN(), math.NaN()
+	for _, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			continue
+		}
+		if math.IsNaN(low) {
+			low, high = v, v
+		}
+		low, high = min(low, v), max(high, v)
+	}
+	return low, high
 }

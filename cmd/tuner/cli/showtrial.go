@@ -155,8 +155,9 @@ func curveRows(os []types.Objective, reports []types.Report) [][]string {
 			values[i] = float64(r.Value)
 		}
 		last := c[len(c)-1]
+		low, high := extremes(values)
 		rows = append(rows, []string{"  " + c[0].Metric, sparks(values), formatFloat(values[0]), formatFloat(values[len(values)-1]),
-			formatFloat(slices.Min(values)), formatFloat(slices.Max(values)), fmt.Sprintf("%d to %d", c[0].Step, last.Step)})
+			formatFloat(low), formatFloat(high), fmt.Sprintf("%d to %d", c[0].Step, last.Step)})
 	}
 	return rows
 }

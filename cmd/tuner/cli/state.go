@@ -23,8 +23,9 @@ type State struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
-	// Width returns the width of the terminal behind Stderr; 0 if it is none.
-	Width func() int
+	// Size returns columns and lines of the terminal behind Stderr; 0 if it is
+	// none.
+	Size func() (width, height int)
 	// Notify relays the signals to c until stop is called.
 	Notify func(c chan<- os.Signal, sigs ...os.Signal) (stop func())
 	Now    func() time.Time
@@ -45,16 +46,16 @@ func System() State {
 	return State{
 		Args: os.Args[1:], Environ: os.Environ(), Dir: dir,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Width: func() int {
+		Size: func() (int, int) {
 			fd := int(os.Stderr.Fd())
 			if !term.IsTerminal(fd) {
-				return 0
+				return 0, 0
 			}
-			w, _, err := term.GetSize(fd)
+			w, h, err := term.GetSize(fd)
 			if err != nil {
-				return 80
+				return 80, 24
 			}
-			return w
+			return w, h
 		},
 		Notify: func(c chan<- os.Signal, sigs ...os.Signal) func() {
 			signal.Notify(c, sigs...)

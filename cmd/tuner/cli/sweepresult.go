@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
@@ -93,11 +94,13 @@ func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) e
 		fmt.Fprintf(b, "%s %s ", o.Metric, formatFloat(float64(t.Metrics[o.Metric])))
 	}
 	fmt.Fprintf(b, "(trial %d)\n", n)
-	rows := [][]string{}
+	width := 0
 	for _, q := range t.Params {
-		rows = append(rows, []string{"  " + q.Name, formatValue(q.Value)})
+		width = max(width, utf8.RuneCountInString(q.Name))
 	}
-	table(b, rows)
+	for _, q := range t.Params {
+		fmt.Fprintf(b, "  %s%s  %s\n", q.Name, strings.Repeat(" ", width-utf8.RuneCountInString(q.Name)), formatValue(q.Value))
+	}
 	cmd, err := bestCommand(r.study.Spec, t)
 	if err != nil {
 		return err

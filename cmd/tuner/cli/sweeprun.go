@@ -87,9 +87,9 @@ func sweepIn(ctx context.Context, st *State, db *dbFlags, l *local.Local, f *swe
 			WithRemedy("choose another --name")
 	}
 	run := &sweepRun{st: st, local: l, study: study, flags: f, plan: p}
-	if run.display, err = newDisplay(st, f, study); err != nil {
-		return err
-	}
+	run.display = newView(st, f, study,
+		func() (types.Study, error) { return l.Engine.Study(ctx, study.ID) },
+		func(n int64) (types.Trial, error) { return l.Engine.Trial(ctx, study.ID, n) })
 	if err := run.announce(db); err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ type sweepRun struct {
 	study   types.Study
 	flags   *sweepFlags
 	plan    *plan
-	display display
+	display *sweepView
 	worker  *local.Worker
 
 	mu      sync.Mutex
@@ -244,7 +244,7 @@ type sweepRun struct {
 
 // announce says what is about to run and where it is kept.
 func (r *sweepRun) announce(db *dbFlags) error {
-	if r.flags.quiet {
+	if r.flags.quiet || r.flags.json {
 		return nil
 	}
 	if err := r.plan.show(r.st); err != nil {
@@ -296,6 +296,7 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 		return err
 	}
 	r.worker = w
+	r.display.begin()
 	stop := r.listen()
 	reason, err := w.Run(ctx)
 	stop()

@@ -1,41 +1,286 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/cmd/tuner/cli/progress"
 	"github.com/gotuner/tuner/trial/agent"
 )
 
-// display shows a sweep under way. Its methods are called from several
-// goroutines.
-type display interface {
-	note(text string)
-	// hooks are what the agent calls; ended is called with each end as well.
-	hooks(ended func(types.Lease, types.FinishReply)) agent.Hooks
-	close()
+// refresh is how often the live block is drawn.
+const refresh = 100 * time.Millisecond
+
+// sweepView shows a sweep under way on stderr: a live block on a terminal, one
+// line an event elsewhere, JSON Lines on stdout with --json, nothing with -q.
+// It is safe for concurrent use.
+type sweepView struct {
+	st    *State
+	mode  viewMode
+	start time.Time
+	// look returns the study and one of its trials as they are now.
+	look      func() (types.Study, error)
+	lookTrial func(number int64) (types.Trial, error)
+
+	mu      sync.Mutex
+	view    progress.View
+	running map[int64]*runningTrial
+	before  int64 // trials that were done when the sweep began; -1 not known yet
+	drawn   int   // lines of the block on the screen
+	stop    chan struct{}
+	stopped sync.WaitGroup
 }
 
-type lines struct {
-	mu sync.Mutex
-	st *State
+type viewMode int
+
+const (
+	viewLines viewMode = iota
+	viewBlock
+	viewJSON
+	viewQuiet
+)
+
+type runningTrial struct {
+	progress.Running
+	since time.Time
 }
 
-func newDisplay(st *State, _ *sweepFlags, _ types.Study) (display, error) { return &lines{st: st}, nil }
-
-func (d *lines) note(text string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	fmt.Fprintln(d.st.Stderr, text)
+func newView(st *State, f *sweepFlags, study types.Study, look func() (types.Study, error), lookTrial func(int64) (types.Trial, error)) *sweepView {
+	spec := study.Spec
+	v := &sweepView{st: st, start: st.Now(), look: look, lookTrial: lookTrial, running: map[int64]*runningTrial{}, before: -1, stop: make(chan struct{}),
+		view: progress.View{Study: spec.Name, Objective: spec.Objectives[0], Algorithm: spec.Algorithm.Name,
+			Stopper: spec.Stopper.Name, Seed: spec.Seed, Total: spec.Budget.Trials}}
+	width, _ := st.Size()
+	switch {
+	case f.json:
+		v.mode = viewJSON
+	case f.quiet:
+		v.mode = viewQuiet
+	case width > 0 && st.Getenv("TERM") != "dumb":
+		v.mode = viewBlock
+	}
+	v.update()
+	return v
 }
-func (d *lines) close() {}
-func (d *lines) hooks(ended func(types.Lease, types.FinishReply)) agent.Hooks {
+
+// begin starts drawing.
+func (v *sweepView) begin() {
+	if v.mode != viewBlock {
+		return
+	}
+	v.stopped.Go(func() {
+		t := time.NewTicker(refresh)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				v.mu.Lock()
+				v.draw()
+				v.mu.Unlock()
+			case <-v.stop:
+				return
+			}
+		}
+	})
+}
+
+// close stops drawing and takes the block away.
+func (v *sweepView) close() {
+	close(v.stop)
+	v.stopped.Wait()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.drawn > 0 {
+		v.write(progress.Frame(v.drawn, nil))
+		v.drawn = 0
+	}
+}
+
+func (v *sweepView) options() progress.Options {
+	w, h := v.st.Size()
+	return progress.Options{Width: w, Height: h - 1,
+		Color: progress.ColorAllowed(w > 0, v.st.Getenv("NO_COLOR"), v.st.Getenv("TERM")),
+		ASCII: !utf8Locale(v.st)}
+}
+
+// utf8Locale reports whether the user's locale is UTF-8, by the rule of
+// setlocale(3): LC_ALL, else LC_CTYPE, else LANG.
+func utf8Locale(st *State) bool {
+	l := strings.ToLower(cmp.Or(st.Getenv("LC_ALL"), st.Getenv("LC_CTYPE"), st.Getenv("LANG")))
+	return l == "" || strings.Contains(l, "utf-8") || strings.Contains(l, "utf8")
+}
+
+// draw shows the block; the caller holds mu.
+func (v *sweepView) draw(above ...string) {
+	now := v.st.Now()
+	v.view.Elapsed = now.Sub(v.start)
+	v.view.Running = v.view.Running[:0]
+	for _, r := range v.running {
+		r.Elapsed = now.Sub(r.since)
+		v.view.Running = append(v.view.Running, r.Running)
+	}
+	slices.SortFunc(v.view.Running, func(a, b progress.Running) int { return cmp.Compare(a.Number, b.Number) })
+	block := progress.Block(&v.view, v.options())
+	v.write(progress.Frame(v.drawn, append(above, block...)))
+	v.drawn = len(block)
+}
+
+// write ignores a terminal that went away: the sweep goes on without it.
+func (v *sweepView) write(s string) { _, _ = fmt.Fprint(v.st.Stderr, s) }
+
+// note says something to the user.
+func (v *sweepView) note(text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch v.mode {
+	case viewBlock:
+		if v.drawn == 0 {
+			v.write(text + "\n")
+		} else {
+			v.draw(text)
+		}
+	case viewLines:
+		v.write(text + "\n")
+	case viewJSON:
+		v.event(progress.Event{Notice: text})
+	case viewQuiet:
+	}
+}
+
+// event prints an event where events are printed; the caller holds mu.
+func (v *sweepView) event(e progress.Event) {
+	e.Elapsed, e.Done, e.Total = v.st.Now().Sub(v.start), v.view.Counts.Spent(), v.view.Total
+	switch v.mode {
+	case viewLines:
+		v.write(progress.Line(&e, v.options()) + "\n")
+	case viewJSON:
+		if b, err := progress.JSON(&e); err == nil {
+			_, _ = fmt.Fprintf(v.st.Stdout, "%s\n", b)
+		}
+	case viewBlock, viewQuiet:
+	}
+}
+
+// hooks are what the agent calls.
+func (v *sweepView) hooks(ended func(types.Lease, types.FinishReply)) agent.Hooks {
 	return agent.Hooks{
+		Started:  v.started,
+		Reported: v.reported,
+		Stopping: v.stopping,
 		Ended: func(l types.Lease, req types.FinishRequest, reply types.FinishReply) {
 			ended(l, reply)
-			d.note(fmt.Sprintf("trial %d %s %s", l.Ref.Trial, reply.State, reply.Reason))
+			v.ended(l, req, reply)
 		},
-		Trouble: func(err error) { d.note("trouble: " + err.Error()) },
+		Trouble: func(err error) { v.note("trouble: " + err.Error()) },
 	}
+}
+
+func (v *sweepView) started(l types.Lease, _ int, adopted bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r := &runningTrial{since: v.st.Now(), Running: progress.Running{Number: l.Ref.Trial, Point: progress.Point{Params: l.Params, Texts: l.Texts}}}
+	notice := ""
+	if adopted {
+		notice = "found running"
+		r.Note = notice
+	}
+	v.running[l.Ref.Trial] = r
+	v.event(progress.Event{Trial: l.Ref.Trial, State: types.Running, Point: r.Point, Notice: notice})
+}
+
+func (v *sweepView) reported(l types.Lease, rs []types.Report) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r := v.running[l.Ref.Trial]
+	if r == nil {
+		return
+	}
+	for _, rep := range rs {
+		if rep.Metric == v.view.Objective.Metric {
+			step, value := rep.Step, float64(rep.Value)
+			r.Step, r.Value = &step, &value
+		}
+	}
+}
+
+func (v *sweepView) stopping(l types.Lease, d types.Decision) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if r := v.running[l.Ref.Trial]; r != nil {
+		r.Note = "stopping: " + string(d.Kind)
+	}
+}
+
+func (v *sweepView) ended(l types.Lease, req types.FinishRequest, reply types.FinishReply) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	best := int64(-1)
+	if v.view.Best != nil {
+		best = v.view.Best.Number
+	}
+	v.update()
+	e := progress.Event{Trial: l.Ref.Trial, State: reply.State, Reason: reply.Reason, Metric: v.view.Objective.Metric,
+		Took: time.Duration(float64(req.Metrics["trial.elapsed"]) * float64(time.Second))}
+	if reply.State == "" { // it was superseded, or could not be told
+		e.State = types.Cancelled
+	}
+	if reply.Value != nil {
+		value := float64(*reply.Value)
+		e.Value = &value
+	}
+	if r := v.running[l.Ref.Trial]; r != nil {
+		e.Step = r.Step
+		if e.Value == nil {
+			e.Value = r.Value
+		}
+		delete(v.running, l.Ref.Trial)
+	}
+	if v.view.Best != nil && v.view.Best.Number != best && v.view.Best.Number == l.Ref.Trial {
+		e.NewBest = true
+		e.Point = v.view.Best.Point
+	}
+	switch reply.State {
+	case types.Completed:
+		if e.Value != nil {
+			v.view.History = append(v.view.History, *e.Value)
+		}
+	case types.Pruned, types.Failed, types.Infeasible:
+		v.view.Recent = append(v.view.Recent, progress.Ended{Number: l.Ref.Trial, State: reply.State, Reason: reply.Reason})
+		v.view.Recent = v.view.Recent[max(0, len(v.view.Recent)-8):]
+	case types.Queued, types.Running, types.Paused, types.Cancelled:
+	}
+	v.event(e)
+}
+
+// update takes over counts and the best trial; the caller holds mu or is alone.
+func (v *sweepView) update() {
+	st, err := v.look()
+	if err != nil {
+		return // shown by whoever needs the study next
+	}
+	v.view.Counts, v.view.Total = st.Counts, st.Spec.Budget.Trials
+	if v.before < 0 {
+		v.before = st.Counts.Spent()
+	}
+	v.view.Left = progress.Left(v.st.Now().Sub(v.start), st.Counts.Spent()-v.before, v.view.Total-v.before)
+	if len(st.Best) == 0 || (v.view.Best != nil && v.view.Best.Number == st.Best[0]) {
+		return
+	}
+	t, err := v.lookTrial(st.Best[0])
+	if err != nil {
+		return
+	}
+	b := &progress.Best{Number: t.Number, Step: t.Step, Value: float64(t.Metrics[v.view.Objective.Metric]), Point: progress.Point{Params: t.Params}}
+	if r := v.running[t.Number]; r != nil {
+		b.Point = r.Point
+	}
+	if t.Started != nil && t.Finished != nil {
+		b.Took = t.Finished.Sub(*t.Started)
+	}
+	v.view.Best = b
 }

@@ -1,0 +1,5 @@
+package pgtest
+
+import "syscall"
+
+func attributes(int, int) *syscall.SysProcAttr { return nil }
