@@ -246,7 +246,7 @@ func (a *Ask) pick(ctx context.Context, r *rand.Rand) (space.Point, error) {
 		}
 	}
 	if free == 0 {
-		return nil, ErrExhausted("every feasible point of the space was tried")
+		return nil, Exhausted("every feasible point of the space was tried")
 	}
 	n := r.IntN(free)
 	for _, x := range l.left {
@@ -296,8 +296,8 @@ func withoutGrids(s *space.Space) (*space.Space, error) {
 	return space.New(params, s.Constraints())
 }
 
-// ErrExhausted is the error of a Suggester that has no further point.
-func ErrExhausted(why string) error {
+// Exhausted is the error of a Suggester that has no further point.
+func Exhausted(why string) error {
 	return types.Errorf(types.Exhausted, "%s", why).
 		WithRemedy("widen the space to go on")
 }

@@ -39,7 +39,8 @@ type Request struct {
 	Pending []Pending
 }
 
-// Pending is a trial whose result is not known yet.
+// Pending is a trial whose result is not known yet. One whose point is not valid
+// in the current space version is ignored.
 type Pending struct {
 	Number int64
 	Point  space.Point
@@ -71,13 +72,15 @@ type Sizer interface {
 
 // Config is what a Suggester is built from.
 type Config struct {
+	// Space is the version that the points of the first observed events belong
+	// to; an EventSpace brings the next one.
 	Space      *space.Space
 	Objectives []types.Objective
 	// Settings are complete and checked: every setting of the algorithm is
-	// there with its default or the user's value.
+	// there with its default or the user's value. New sees to that.
 	Settings trial.Settings
 	Seed     int64
-	// Deterministic is "yes", "no" or "auto".
+	// Deterministic is "yes", "no" or "auto"; "" is "auto".
 	Deterministic string
 }
 

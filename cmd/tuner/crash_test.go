@@ -55,7 +55,7 @@ const (
 // same trial at the same time.
 func crashTrial(dir string) int {
 	number := os.Getenv("TUNER_TRIAL")
-	lock, err := filelock.Try(filepath.Join(dir, "running", number))
+	lock, err := filelock.Try(filepath.Join(dir, "running", os.Getenv("TUNER_STUDY")+number))
 	if err != nil {
 		note := fmt.Sprintf("trial %s, attempt %s: %v\n", number, os.Getenv("TUNER_ATTEMPT"), err)
 		f, err := os.OpenFile(filepath.Join(dir, "violations"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -85,13 +85,18 @@ func crashTrial(dir string) int {
 
 // crasher kills parts of a sweep.
 type crasher struct {
-	t   *testing.T
-	dir string
-	rng *rand.Rand
+	t     *testing.T
+	dir   string
+	study string
+	rng   *rand.Rand
 	// kills counts the processes that were killed by id: so many trials may have
 	// failed of it, for a trial that is just being started looks like its
 	// supervisor.
 	kills int
+}
+
+func newCrasher(t *testing.T) *crasher {
+	return &crasher{t: t, dir: t.TempDir(), study: "crash", rng: rand.New(rand.NewPCG(*crashSeed, 1))}
 }
 
 // TestNothingIsLostWhateverIsKilled kills the sweep, its supervisor or a trial
@@ -101,7 +106,7 @@ func TestNothingIsLostWhateverIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	c := &crasher{t: t, dir: t.TempDir(), rng: rand.New(rand.NewPCG(*crashSeed, 1))}
+	c := newCrasher(t)
 	for i := range *crashKills {
 		c.crash(i)
 	}
@@ -117,7 +122,7 @@ func (c *crasher) sweep(failpoints string) *exec.Cmd {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	cmd := exec.Command(self, "sweep", "--db", filepath.Join(c.dir, "tuner.db"), "--name", "crash", "--min", "loss",
+	cmd := exec.Command(self, "sweep", "--db", filepath.Join(c.dir, "tuner.db"), "--name", c.study, "--min", "loss",
 		"-p", "x=0.0..1.0", "-n", strconv.Itoa(*crashTrials), "-j", "4", "--max-failures", "-1", "--retries", "1000",
 		"--algorithm", "random", "--env", roleEnv+"=trial", "--env", "CRASH_DIR="+c.dir, "--", self, "{args}")
 	cmd.Dir = c.dir
@@ -236,7 +241,7 @@ func (c *crasher) check() {
 			t.Error(err)
 		}
 	}()
-	st, err := db.Study(ctx, "default", "crash")
+	st, err := db.Study(ctx, "default", c.study)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/store/memstore"
 	"github.com/gotuner/tuner/store/storetest"
+	"github.com/gotuner/tuner/store/storetest/modeltest"
 )
 
 func open(tb testing.TB) store.Store {
@@ -22,4 +23,8 @@ func BenchmarkTrial(b *testing.B) { storetest.BenchmarkTrial(b, open) }
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t) })
+}
+
+func TestModel(t *testing.T) {
+	modeltest.Run(t, func(t *testing.T) store.Store { return open(t) })
 }

@@ -4,24 +4,21 @@ import (
 	"os"
 	"testing"
 
-	"github.com/gotuner/tuner/internal/pgtest"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/store/sqlstore"
 	"github.com/gotuner/tuner/store/storetest"
+	"github.com/gotuner/tuner/store/storetest/modeltest"
 )
-
-// postgres is the server that the tests of this binary share.
-var postgres pgtest.Server
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	postgres.Stop()
+	sqlstore.Postgres.Stop()
 	os.Exit(code)
 }
 
 // openPostgres opens a new schema.
 func openPostgres(tb testing.TB) store.Store {
-	s, err := sqlstore.Open(tb.Context(), sqlstore.Config{DSN: postgres.DSN(tb), Durability: "normal"})
+	s, err := sqlstore.Open(tb.Context(), sqlstore.Config{DSN: sqlstore.Postgres.DSN(tb), Durability: "normal"})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -39,4 +36,12 @@ func TestConformanceSQLite(t *testing.T) {
 
 func TestConformancePostgres(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return openPostgres(t) })
+}
+
+func TestModelSQLite(t *testing.T) {
+	modeltest.Run(t, func(t *testing.T) store.Store { return openSQLite("normal")(t) })
+}
+
+func TestModelPostgres(t *testing.T) {
+	modeltest.Run(t, func(t *testing.T) store.Store { return openPostgres(t) })
 }

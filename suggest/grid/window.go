@@ -60,7 +60,7 @@ func (w *window) next(ctx context.Context, ask *suggest.Ask) (space.Point, error
 		}
 		for i >= len(w.ahead) {
 			if w.done {
-				return nil, suggest.ErrExhausted("every point of the grid was tried")
+				return nil, suggest.Exhausted("every point of the grid was tried")
 			}
 			if err := w.fill(ctx); err != nil {
 				return nil, err

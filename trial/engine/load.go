@@ -59,7 +59,7 @@ func build(cfg Config, spec types.StudySpec, sp *space.Space) (suggest.Suggester
 }
 
 // replay feeds the stored events to the algorithm and the stopper. Trials whose
-// point is not valid in the current space version stay unknown to them.
+// point is not valid in the current space version stay unknown to the algorithm.
 func (s *study) replay(ctx context.Context) error {
 	const chunk = 1024
 	hidden := map[int64]bool{}
@@ -98,8 +98,8 @@ func (s *study) replay(ctx context.Context) error {
 			return nil
 		case trial.EventReported, trial.EventRequeued:
 		}
+		s.stopper.Observe(ev) // curves can be compared whatever the space
 		if !hidden[ev.Trial] {
-			s.stopper.Observe(ev)
 			if buf = append(buf, ev); len(buf) == chunk {
 				flush()
 			}

@@ -18,7 +18,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -179,8 +180,12 @@ func (r *importer) add(line int, t types.FinishedTrial) error {
 	}
 	if t.State == types.Completed {
 		for _, o := range r.objectives {
-			if _, ok := t.Metrics[o.Metric]; !ok {
+			v, ok := t.Metrics[o.Metric]
+			if !ok {
 				return r.at(line, usagef("a completed trial needs the metric %s", o.Metric))
+			}
+			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+				return r.at(line, usagef("%s is %s in a completed trial", o.Metric, formatFloat(f)).WithRemedy("its state is infeasible"))
 			}
 		}
 	}
@@ -192,7 +197,7 @@ func (r *importer) add(line int, t types.FinishedTrial) error {
 func (r *importer) readJSON(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	line := func() int { return r.lineAt(b, d.InputOffset()) }
+	line := func() int { return lineOfNext(b, d.InputOffset()) }
 	list := len(bytes.TrimSpace(b)) > 0 && bytes.TrimSpace(b)[0] == '['
 	if list {
 		if _, err := d.Token(); err != nil {
@@ -211,28 +216,28 @@ func (r *importer) readJSON(b []byte) error {
 			return nil
 		}
 		var t types.Trial
+		start := line()
 		err := d.Decode(&t)
 		if errors.Is(err, io.EOF) && !list {
 			return nil
 		}
 		if err != nil {
-			return r.at(line(), usagef("%s", strings.TrimPrefix(err.Error(), "json: ")).
+			return r.at(start, usagef("%s", strings.TrimPrefix(err.Error(), "json: ")).
 				WithRemedy("a trial is an object with params, state and metrics, as tuner export -o json writes it"))
 		}
 		if t.State == "" {
 			t.State = types.Completed
 		}
-		if err := r.add(line(), types.FinishedTrial{Params: t.Params, State: t.State, Metrics: t.Metrics, Reason: t.Reason}); err != nil {
+		if err := r.add(start, types.FinishedTrial{Params: t.Params, State: t.State, Metrics: t.Metrics, Reason: t.Reason}); err != nil {
 			return err
 		}
 	}
 }
 
-// lineAt is the line of an offset, from 1; white space before the next value
-// counts to that.
-func (r *importer) lineAt(b []byte, offset int64) int {
-	head := bytes.TrimRight(b[:min(offset, int64(len(b)))], " \t\r\n,")
-	return 1 + bytes.Count(head, []byte("\n"))
+// lineOfNext is the line, from 1, of the value that follows the offset.
+func lineOfNext(b []byte, offset int64) int {
+	next := bytes.TrimLeft(b[offset:], " \t\r\n,")
+	return 1 + bytes.Count(b[:len(b)-len(next)], []byte("\n"))
 }
 
 // readCSV reads a table with a head.

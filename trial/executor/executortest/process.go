@@ -351,4 +351,3 @@ func testCannotStart(s *suite) {
 		s.t.Errorf("without attempt directory: Start = %q, %v; want an Invalid error", h, err)
 	}
 }
-

@@ -151,4 +151,3 @@ func testLeavesOthersAlone(s *suite) {
 	s.dead("a process in a session of its own", escaped)
 	s.dead("a background process", background)
 }
-
