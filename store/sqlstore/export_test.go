@@ -3,6 +3,9 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"testing"
+
+	"gorm.io/gorm"
 
 )
 
@@ -22,3 +25,13 @@ func OpenOn(ctx context.Context, cfg Config, network, host string, pid int, aliv
 	})
 }
 
+
+// Setting reads a setting of the writer's connection.
+func Setting(t *testing.T, s *Store, query string) (value string) {
+	t.Helper()
+	err := s.writer.wait(t.Context(), task{read: true, work: func(db *gorm.DB) error { return db.Raw(query).Row().Scan(&value) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}

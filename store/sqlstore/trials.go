@@ -141,10 +141,11 @@ func (s *Store) page(db *gorm.DB, study int64, f *store.TrialFilter, at store.Cu
 	return rows, err
 }
 
+// joinMetric selects the trials with a metric. In SQLite a CROSS JOIN is walked
+// in the order it is written, so the index of the values gives the order.
 func joinMetric(q *gorm.DB, study int64, metric string) *gorm.DB {
-	return q.Select("trials.*").
-		Joins("JOIN trial_metrics m ON m.study_id = trials.study_id AND m.trial = trials.number").
-		Where("m.study_id = ? AND m.metric = ?", study, metric)
+	return q.Table("trial_metrics m").Select("trials.*").Joins("CROSS JOIN trials").
+		Where("m.study_id = ? AND m.metric = ? AND trials.study_id = ? AND trials.number = m.trial", study, metric, study)
 }
 
 // pageByNumber reads trials by number, those without a value if the order is

@@ -142,3 +142,12 @@ func readersAndWriters(t *testing.T, s store.Store) {
 	wg.Wait()
 	dense(t, s, f.Study.ID, 61)
 }
+
+// CheckDense checks that the study has trials trials, numbered without gap, and
+// events without gap.
+func CheckDense(t *testing.T, s store.Store, name string, trials int) {
+	t.Helper()
+	st, err := s.Study(context.Background(), "default", name)
+	check(t, err)
+	dense(t, s, st.ID, trials)
+}

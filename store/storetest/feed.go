@@ -65,6 +65,9 @@ func NewFeed(tb testing.TB, s store.Store, name string) *Feed {
 
 // Now is a time later than all before it.
 func (f *Feed) Now() time.Time {
+	if f.clock.IsZero() {
+		f.clock = epochTime
+	}
 	f.clock = f.clock.Add(time.Millisecond)
 	return f.clock
 }
@@ -178,4 +181,9 @@ func BenchmarkTrial(b *testing.B, open func(tb testing.TB) store.Store) {
 	})
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "trials/s")
+}
+
+// StudyOf is a study to be created from the specification.
+func StudyOf(spec types.StudySpec) trial.Study {
+	return trial.Study{Spec: spec, State: types.StudyActive, Created: epochTime}
 }

@@ -39,6 +39,7 @@ func newFixture(t *testing.T, cfg Config) *fixture {
 
 func (f *fixture) open(cfg Config) *Executor {
 	f.Helper()
+	checkLog(f, cfg.Dir)
 	ex, err := New(cfg)
 	if err != nil {
 		f.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,11 +35,33 @@ func TestMain(m *testing.M) {
 			os.Exit(agentMain(os.Args[2:]))
 		}
 	}
+	// Under the race detector processes would take a second to exit.
+	if err := os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
+}
+
+// checkLog fails the test, when it is over, if its supervisors crashed or the
+// race detector found something in them.
+func checkLog(t testing.TB, dir string) {
+	t.Helper()
+	t.Cleanup(func() {
+		b, err := os.ReadFile(filepath.Join(dir, logFile))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Error(err)
+		}
+		for _, bad := range []string{"DATA RACE", "panic:", "fatal error:"} {
+			if strings.Contains(string(b), bad) {
+				t.Errorf("the supervisor's log has %q:\n%s", bad, b)
+			}
+		}
+	})
 }
 
 func newExecutor(t testing.TB, dir string) *Executor {
 	t.Helper()
+	checkLog(t, dir)
 	ex, err := New(Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,76 @@
+package sqlstore_test
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store/sqlstore"
+	"github.com/gotuner/tuner/store/storetest"
+)
+
+// query executes SQL on a server.
+func query(t *testing.T, dsn, statement string, args ...any) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(t.Context(), statement, args...); err != nil {
+		t.Errorf("%s: %v", statement, err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func with(t *testing.T, dsn, key, value string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set(key, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func TestPostgresRefusals(t *testing.T) {
+	dsn := sqlstore.Postgres.DSN(t)
+	query(t, dsn, "CREATE TABLE bookmarks (url text)")
+	refused(t, sqlstore.Config{DSN: dsn}, types.Invalid, "another program", "search_path")
+	refused(t, sqlstore.Config{DSN: with(t, dsn, "search_path", "nowhere")}, types.Invalid, "none of the schemas")
+	refused(t, sqlstore.Config{DSN: with(t, dsn, "dbname", "nowhere")}, types.Invalid, "nowhere")
+	refused(t, sqlstore.Config{DSN: with(t, dsn, "host", t.TempDir())}, types.Unavailable, "server runs")
+	refused(t, sqlstore.Config{DSN: with(t, dsn, "user", "nobody-known")}, types.Invalid, "nobody-known")
+}
+
+// TestPostgresConnectionLost ends all connections of a store, as a restart of
+// the server does: the store connects anew.
+func TestPostgresConnectionLost(t *testing.T) {
+	dsn := with(t, sqlstore.Postgres.DSN(t), "application_name", "lost-"+t.Name())
+	s := open(t, sqlstore.Config{DSN: dsn})
+	f := storetest.NewFeed(t, s, "study")
+	for range 3 {
+		if err := f.RunTrials(t.Context(), 2, 2); err != nil {
+			t.Fatal(err)
+		}
+		query(t, with(t, dsn, "application_name", "killer"),
+			"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", "lost-"+t.Name())
+		_, _, b := f.Start()
+		err := s.Commit(t.Context(), b)
+		if err != nil && types.CodeOf(err) != types.Unavailable {
+			t.Fatalf("got %v", err)
+		}
+		// Whether it was stored, the study tells.
+		st, err := s.StudyByID(t.Context(), f.Study.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Seq, f.Number = st.NextSeq, st.NextNumber
+	}
+	storetest.CheckDense(t, s, "study", int(f.Number))
+}
