@@ -51,8 +51,11 @@ fmt: ## Format all Go files
 bench: ## Run the Go benchmarks: BENCH=regexp PKG=./... COUNT=10, two runs compared by benchstat
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)
 
+demo: export XDG_DATA_HOME := $(CURDIR)/$(GOBIN_DIR)/demo
 demo: build ## Tune a neural network on handwritten digits: N=30 trials, two at a time
+	@rm -rf $(XDG_DATA_HOME)
 	bin/tuner sweep --min error --stopper median -p lr=1e-3..1.0:log -p hidden=8..128:log -p batch=16,32,64 -p act=relu,tanh -n $(N) -j 2 -- bin/digits {args}
+	@echo; echo "The demo's database: bin/tuner trials digits --db $(GOBIN_DIR)/demo/tuner/tuner.db"
 
 examples: build ## Build all examples and run those that have a run.sh
 	$(GO) build -o /dev/null ./examples/...

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"net"
 	"strings"
 
@@ -35,17 +36,12 @@ func isBroken(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, net.ErrClosed) {
 		return true
 	}
-	var ne net.Error
-	if errors.As(err, &ne) || pgconn.SafeToRetry(err) || errors.Is(err, context.DeadlineExceeded) {
+	if _, ok := errors.AsType[net.Error](err); ok || pgconn.SafeToRetry(err) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return true
 	}
 	// 57P01 … 57P05: the server shuts down or ended the session. 08: connection.
 	state := sqlState(err)
-	if strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08") {
-		return true
-	}
-	return sqliteCode(err) == -1 && state == "" && strings.Contains(err.Error(), "conn closed") ||
-		strings.Contains(err.Error(), "unexpected EOF")
+	return strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08")
 }
 
 func sqlState(err error) string {
@@ -66,6 +62,24 @@ func isDuplicate(err error) bool {
 	return sqlState(err) == "23505"
 }
 
+// also adds the error of tidying up to err, which stays what it is if that
+// went well.
+func also(err, tidying error) error {
+	switch {
+	case tidying == nil:
+		return err
+	case err == nil:
+		return tidying
+	}
+	return errors.Join(err, tidying)
+}
+
+// unsent is the error of a connection that broke before a transaction could
+// have been committed: it can be tried again.
+type unsent struct{ error }
+
+func (e unsent) Unwrap() error { return e.error }
+
 // classify turns an error of a database into one of ours, which says what to
 // do; one of ours stays as it is.
 func classify(err error) error {
@@ -76,7 +90,7 @@ func classify(err error) error {
 		return e
 	}
 	if isBroken(err) {
-		return types.Errorf(types.Unavailable, "the connection to the database was lost: %w", err).
+		return types.Errorf(types.Unavailable, "there is no connection to the database server: %w", err).
 			WithRemedy("see whether the server runs and can be reached")
 	}
 	if code := sqliteCode(err); code >= 0 {

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"gorm.io/gorm"
-
 )
 
 // OpenOn opens the database as if its folder were on the network file system
@@ -24,7 +23,6 @@ func OpenOn(ctx context.Context, cfg Config, network, host string, pid int, aliv
 		alive: alive,
 	})
 }
-
 
 // Setting reads a setting of the writer's connection.
 func Setting(t *testing.T, s *Store, query string) (value string) {

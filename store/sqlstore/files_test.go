@@ -147,7 +147,7 @@ func TestDamagedFiles(t *testing.T) {
 	}{
 		"a text file":        {text, "no SQLite database"},
 		"a broken schema":    {schema, "damaged"},
-		"a header alone":     {whole[:100], "no SQLite database"},
+		"a header alone":     {whole[:100], "damaged"},
 		"the half of a file": {whole[:len(whole)/2/4096*4096], "damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,17 +33,17 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 			return func() error { return errors.Join(dropLock(f), f.Close()) }, nil
 		}
 		if !errors.Is(err, errLocked) {
-			return nil, errors.Join(err, f.Close())
+			return nil, also(err, f.Close())
 		}
 		if time.Now().After(deadline) {
 			err = types.Errorf(types.Unavailable, "another process has held %s for %s", path, lockPatience).
 				WithRemedy("see which process it is (fuser or lsof) and try again")
-			return nil, errors.Join(err, f.Close())
+			return nil, also(err, f.Close())
 		}
 		select {
 		case <-ctx.Done():
 			err = types.Errorf(types.Unavailable, "gave up waiting for %s, which another process holds: %w", path, context.Cause(ctx))
-			return nil, errors.Join(err, f.Close())
+			return nil, also(err, f.Close())
 		case <-ticker.C:
 		}
 	}

@@ -35,7 +35,7 @@ func openPostgres(ctx context.Context, cfg Config) (_ *Store, err error) {
 	pool.SetMaxIdleConns(4)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, pool.Close())
+			err = also(err, pool.Close())
 		}
 	}()
 	if err := preparePostgres(ctx, pool, where); err != nil {
@@ -81,13 +81,13 @@ func preparePostgres(ctx context.Context, pool *sql.DB, where string) (err error
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.Close()) }()
+	defer func() { err = also(err, c.Close()) }()
 	if _, err := c.ExecContext(ctx, "SELECT pg_advisory_lock($1)", migrationLock); err != nil {
 		return err
 	}
 	defer func() {
 		_, e := c.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrationLock)
-		err = errors.Join(err, e)
+		err = also(err, e)
 	}()
 	var schema sql.NullString
 	var ours, others int64

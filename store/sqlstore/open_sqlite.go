@@ -57,7 +57,7 @@ func openSQLite(ctx context.Context, cfg Config, env environment, path string) (
 	if err != nil {
 		return nil, f.refuse(err)
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
+	defer func() { err = also(err, unlock()) }()
 	release := func() error { return nil }
 	if f.network != "" {
 		if release, err = claim(abs, f.network, env); err != nil {
@@ -66,7 +66,7 @@ func openSQLite(ctx context.Context, cfg Config, env environment, path string) (
 	}
 	s, err := f.open(ctx, cfg)
 	if err != nil {
-		return nil, errors.Join(err, release())
+		return nil, also(err, release())
 	}
 	s.after = release
 	return s, nil
@@ -135,7 +135,7 @@ func (f *sqliteFile) open(ctx context.Context, cfg Config) (_ *Store, err error)
 	defer func() {
 		if err != nil {
 			for _, p := range pools {
-				err = errors.Join(err, p.Close())
+				err = also(err, p.Close())
 			}
 		}
 	}()
@@ -209,13 +209,11 @@ func (f *sqliteFile) prepare(ctx context.Context, pool *sql.DB) error {
 		return types.Errorf(types.Invalid, "%s is the SQLite database of another program", f.path).WithField("db").
 			WithRemedy("name another file; this one was not touched")
 	}
-	// A write, for a file that can only be read opens without complaint.
-	mark := "BEGIN IMMEDIATE; ROLLBACK"
-	if id == 0 {
-		mark = fmt.Sprintf("BEGIN IMMEDIATE; PRAGMA application_id = %d; COMMIT", applicationID)
-	}
+	// Really a write, even of what is there already: a file that can only be
+	// read opens without complaint, and even begins a transaction.
+	mark := fmt.Sprintf("BEGIN IMMEDIATE; PRAGMA application_id = %d; COMMIT", applicationID)
 	if _, err := pool.ExecContext(ctx, mark); err != nil {
-		_, _ = pool.ExecContext(ctx, "ROLLBACK") // the error of BEGIN is the one that tells
+		_, _ = pool.ExecContext(ctx, "ROLLBACK") // the first error is the one that tells
 		return err
 	}
 	if err := f.setMode(ctx, pool); err != nil {

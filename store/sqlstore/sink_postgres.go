@@ -28,9 +28,10 @@ func (s *pgSink) write(ctx context.Context, group []*encoded) (passed []bool, er
 		// The caller's contexts end their waiting only, never a transaction.
 		ctx := context.WithoutCancel(ctx)
 		conn := sc.Conn()
-		passed, err = s.fences(ctx, conn, group)
-		if err == nil {
+		if passed, err = s.fences(ctx, conn, group); err == nil {
 			err = s.rows(ctx, conn, group, passed)
+		} else if conn.IsClosed() {
+			err = unsent{err}
 		}
 		if err != nil && !conn.IsClosed() {
 			_, _ = conn.Exec(ctx, "ROLLBACK") // a broken connection rolls back by itself

@@ -143,6 +143,12 @@ func (s *Store) read(ctx context.Context, f func(db *gorm.DB) error) error {
 	if s.readers == nil {
 		return s.writer.wait(ctx, task{read: true, work: f})
 	}
+	for range maxPostgresConns {
+		// Each idle connection of a server that was restarted fails once.
+		if err := f(s.readers.WithContext(ctx)); ctx.Err() != nil || !isBroken(err) {
+			return classify(err)
+		}
+	}
 	return classify(f(s.readers.WithContext(ctx)))
 }
 

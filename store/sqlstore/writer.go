@@ -228,7 +228,7 @@ func (w *writer) group(ctx context.Context, tasks []task, errs []error) error {
 // connection was lost.
 func (w *writer) attempt(ctx context.Context, f func() error) error {
 	deadline := time.Now().Add(busyPatience)
-	for {
+	for again := false; ; again = true {
 		if err := w.connect(ctx); err != nil {
 			return classify(err)
 		}
@@ -239,6 +239,10 @@ func (w *writer) attempt(ctx context.Context, f func() error) error {
 		}
 		if isBroken(err) {
 			w.disconnect()
+			// A server that was restarted since the last commit is nobody's fault.
+			if _, ok := errors.AsType[unsent](err); ok && !again {
+				continue
+			}
 		}
 		if !isBusy(err) || time.Now().After(deadline) {
 			return classify(err)
@@ -284,7 +288,7 @@ func (w *writer) connect(ctx context.Context) error {
 		w.gorm, err = w.openGorm(conn)
 	}
 	if err != nil {
-		return errors.Join(err, conn.Close())
+		return also(err, conn.Close())
 	}
 	w.conn, w.sink = conn, newSink(w.dialect, conn)
 	return nil

@@ -75,12 +75,29 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 		fmt.Fprintf(&b, "%d trials are left in the queue; run the same sweep again to go on\n", v.Counts.Queued+v.Counts.Running)
 	}
 	if len(v.Best) > 0 && !r.flags.quiet {
-		name := argv.Quote([]string{v.Spec.Name})
-		fmt.Fprintf(&b, "\nnext:\n  tuner trials %s --sort value      all trials\n  tuner show %s %d            this trial\n  tuner export %s -o csv         for a spreadsheet or a notebook\n  tuner sweep --name %s -n %d    more trials\n",
-			name, name, v.Best[0], name, name, 2*max(v.Spec.Budget.Trials, v.Counts.Spent()))
+		r.hints(&b)
 	}
 	_, err := fmt.Fprint(r.st.Stdout, b.String())
 	return err
+}
+
+// hints are the next useful commands.
+func (r *sweepRun) hints(b *strings.Builder) {
+	name := argv.Quote([]string{r.study.Spec.Name})
+	where := ""
+	if r.db.db != "" {
+		where = " --db " + argv.Quote([]string{r.db.db})
+	}
+	more := 2 * max(r.study.Spec.Budget.Trials, r.study.Counts.Spent())
+	b.WriteString("\nnext:\n")
+	for _, h := range [][2]string{
+		{"trials " + name + " --sort value", "all trials"},
+		{fmt.Sprintf("show %s %d", name, r.study.Best[0]), "this trial"},
+		{"export " + name + " -o csv", "for a spreadsheet or a notebook"},
+		{fmt.Sprintf("sweep --name %s -n %d", name, more), "more trials"},
+	} {
+		fmt.Fprintf(b, "  %-*s  %s\n", 34+len(name)+len(where), "tuner "+h[0]+where, h[1])
+	}
 }
 
 // bestTrial describes one of the best trials.

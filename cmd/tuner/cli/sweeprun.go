@@ -86,11 +86,11 @@ func sweepIn(ctx context.Context, st *State, db *dbFlags, l *local.Local, f *swe
 		return types.Errorf(types.Conflict, "the study %s has no command: its trials are told, not run", study.Spec.Name).
 			WithRemedy("choose another --name")
 	}
-	run := &sweepRun{st: st, local: l, study: study, flags: f, plan: p}
+	run := &sweepRun{st: st, db: db, local: l, study: study, flags: f, plan: p}
 	run.display = newView(st, f, study,
 		func() (types.Study, error) { return l.Engine.Study(ctx, study.ID) },
 		func(n int64) (types.Trial, error) { return l.Engine.Trial(ctx, study.ID, n) })
-	if err := run.announce(db); err != nil {
+	if err := run.announce(); err != nil {
 		return err
 	}
 	until, err := deadline(st, file)
@@ -229,6 +229,7 @@ func (p *plan) show(st *State) error {
 // sweepRun is a sweep under way.
 type sweepRun struct {
 	st      *State
+	db      *dbFlags
 	local   *local.Local
 	study   types.Study
 	flags   *sweepFlags
@@ -243,7 +244,7 @@ type sweepRun struct {
 }
 
 // announce says what is about to run and where it is kept.
-func (r *sweepRun) announce(db *dbFlags) error {
+func (r *sweepRun) announce() error {
 	if r.flags.quiet || r.flags.json {
 		return nil
 	}
@@ -253,7 +254,7 @@ func (r *sweepRun) announce(db *dbFlags) error {
 	if note := r.sizeNote(); note != "" {
 		r.display.note(note)
 	}
-	dsn, err := db.dsn()
+	dsn, err := r.db.dsn()
 	if err != nil {
 		return err
 	}
@@ -262,7 +263,10 @@ func (r *sweepRun) announce(db *dbFlags) error {
 	}
 	spec := r.study.Spec
 	verb := "new study"
-	if r.study.Continued {
+	switch n := spec.Budget.Trials; {
+	case r.study.Continued && n > 0 && r.study.Counts.Spent() >= n:
+		verb = fmt.Sprintf("all its %d trials are done; a larger -n adds some, another --name starts anew", n)
+	case r.study.Continued:
 		verb = fmt.Sprintf("continuing (%d trials so far)", r.study.Counts.Spent())
 	}
 	r.display.note(fmt.Sprintf("%s: %s · %s · stopper %s · seed %d", spec.Name, verb, spec.Algorithm.Name, spec.Stopper.Name, spec.Seed))

@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/filelock"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/engine"
+)
+
+// studyDirs are the folders of a study on this machine: where --dir says, and
+// wherever else an attempt says that it ran.
+func studyDirs(ctx context.Context, db store.Store, study trial.Study, dir string) ([]string, error) {
+	spec := study.Spec
+	out := []string{filepath.Join(dir, spec.Project, spec.Name)}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, types.Errorf(types.Internal, "this machine has no name: %w", err)
+	}
+	attempts, err := db.Attempts(ctx, study.ID, -1)
+	if err != nil {
+		return nil, err
+	}
+	for i := range attempts {
+		a := &attempts[i]
+		if d := studyDirOf(spec, a); d != "" && a.Node == host && !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// studyDirOf is the folder of the study that an attempt's directory lies in; ""
+// if its path is not PROJECT/STUDY/NUMBER/ATTEMPT, for nothing else is ever
+// removed.
+func studyDirOf(spec types.StudySpec, a *trial.Attempt) string {
+	tail := filepath.Join(spec.Project, spec.Name, strconv.FormatInt(a.Trial, 10), strconv.Itoa(a.Number))
+	dir := filepath.Clean(a.Dir)
+	root, ok := cutPath(dir, tail)
+	if !ok {
+		return ""
+	}
+	return filepath.Join(root, spec.Project, spec.Name)
+}
+
+// cutPath cuts the last elements off a path.
+func cutPath(path, tail string) (root string, ok bool) {
+	for tail != "." && tail != "" {
+		if filepath.Base(path) != filepath.Base(tail) {
+			return "", false
+		}
+		path, tail = filepath.Dir(path), filepath.Dir(tail)
+	}
+	return path, filepath.IsAbs(path)
+}
+
+// trialDir is the directory of one trial.
+type trialDir struct {
+	number int64
+	path   string
+}
+
+// trialDirsIn are the directories of trials in a study's folder, by number.
+func trialDirsIn(studyDir string) ([]trialDir, error) {
+	entries, err := os.ReadDir(studyDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, types.Errorf(types.Unavailable, "look for directories of trials: %w", err)
+	}
+	var out []trialDir
+	for _, e := range entries {
+		n, err := strconv.ParseInt(e.Name(), 10, 64)
+		if err != nil || n < 0 || !e.IsDir() || strconv.FormatInt(n, 10) != e.Name() {
+			continue
+		}
+		out = append(out, trialDir{n, filepath.Join(studyDir, e.Name())})
+	}
+	slices.SortFunc(out, func(a, b trialDir) int { return int(min(max(a.number-b.number, -1), 1)) })
+	return out, nil
+}
+
+// busyDir reports whether an attempt in a trial's directory still has its
+// supervisor, which holds a lock as long as it answers for the attempt.
+func busyDir(path string) bool {
+	locks, err := filepath.Glob(filepath.Join(path, "*", "lock"))
+	if err != nil {
+		return true
+	}
+	for _, l := range locks {
+		if _, err := os.Stat(l); err == nil && !filelock.Free(l) {
+			return true
+		}
+	}
+	return false
+}
+
+// sizeOf is the number of bytes of all files below path. What vanishes
+// meanwhile counts nothing.
+func sizeOf(path string) (int64, error) {
+	var sum int64
+	err := filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			sum += info.Size()
+		} else if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return err
+	})
+	return sum, err
+}
+
+// retention says which finished trials keep their directories.
+type retention struct {
+	all  bool
+	best int // how many of the best; -1 those that the study counts as its best
+}
+
+// parseKeep reads the value of --keep.
+func parseKeep(text string) (retention, error) {
+	switch text {
+	case "", "all":
+		return retention{all: true}, nil
+	case "none":
+		return retention{}, nil
+	case "best":
+		return retention{best: -1}, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return retention{}, usagef("%q is no rule", text).WithField("--keep").
+			WithRemedy("use all, best, none, or a number of the best trials")
+	}
+	return retention{best: n}, nil
+}
+
+// kept are the trials whose directories stay beside those that are not
+// finished.
+func (r retention) kept(ctx context.Context, db store.Store, study trial.Study) (map[int64]bool, error) {
+	out := map[int64]bool{}
+	switch {
+	case r.best < 0:
+		numbers, err := engine.BestStored(ctx, db, study)
+		for _, n := range numbers {
+			out[n] = true
+		}
+		return out, err
+	case r.best > 0:
+		trials, err := bestTrials(ctx, db, study, r.best)
+		for i := range trials {
+			out[trials[i].Number] = true
+		}
+		return out, err
+	}
+	return out, nil
+}
+
+// expired are the directories of a study that the rule gives up: those of
+// finished trials that it does not keep and, with leftovers, of numbers that the
+// study has not reached (left by an earlier study of the name). A trial that may
+// still run keeps its own.
+func (r retention) expired(ctx context.Context, db store.Store, study trial.Study, studyDir string, leftovers bool) ([]trialDir, error) {
+	// The directories are read before the trials, so that one that is made
+	// meanwhile is not taken for a leftover.
+	dirs, err := trialDirsIn(studyDir)
+	if err != nil || len(dirs) == 0 {
+		return nil, err
+	}
+	kept, err := r.kept(ctx, db, study)
+	if err != nil {
+		return nil, err
+	}
+	states := map[int64]types.State{}
+	if err := eachTrial(ctx, db, study.ID, store.TrialFilter{}, func(t *trial.Trial) error {
+		states[t.Number] = t.State
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(dirs, func(d trialDir) bool {
+		state, known := states[d.number]
+		if !known {
+			return !leftovers || busyDir(d.path)
+		}
+		return r.all || kept[d.number] || !state.Finished() || busyDir(d.path)
+	}), nil
+}

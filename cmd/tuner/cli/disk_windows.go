@@ -1,0 +1,15 @@
+package cli
+
+import "golang.org/x/sys/windows"
+
+// diskSpace is what is free for this user, and the size of the file system, in
+// bytes.
+func diskSpace(dir string) (free, total int64, err error) {
+	p, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	var f, t uint64
+	err = windows.GetDiskFreeSpaceEx(p, &f, &t, nil)
+	return int64(f), int64(t), err
+}
