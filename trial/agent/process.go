@@ -81,6 +81,7 @@ func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
 	if spec.Dir == "{trial.dir}" {
 		spec.Dir = t.Dir
 	}
+	spec.Env = append(spec.Env, "PWD="+spec.Dir) // the last of a name counts
 	return p.job(spec, t, "")
 }
 

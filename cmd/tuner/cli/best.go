@@ -45,7 +45,7 @@ func bestCommandLine(st *State, db *dbFlags) *cobra.Command {
 
 Without a completed trial the exit code is 3.`,
 		Example: `  tuner best mnist --cmd
-  python train.py $(tuner best mnist -o args)
+  eval "python train.py $(tuner best mnist -o args)"
   tuner best mnist -n 5`,
 		Args: wantArgs(1, 1, "best NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -201,7 +201,8 @@ func (f *bestFlags) line(ctx context.Context, db store.Store, study trial.Study,
 	if err != nil {
 		return "", err
 	}
-	return argv.Quote(args[1:]), nil
+	// Quoted behind a first word, where a word with "=" needs no quotes.
+	return strings.TrimPrefix(strings.TrimPrefix(argv.Quote(args), "p"), " "), nil
 }
 
 func versionOf(spaces []*space.Space, t *trial.Trial) (*space.Space, error) {

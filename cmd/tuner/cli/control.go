@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -305,6 +306,9 @@ func (f *editFlags) request(c *cobra.Command, study trial.Study) (types.ControlR
 		if fs.Changed(n.flag) && n.value < n.least {
 			return req, usagef("%s is too small", fs.Lookup(n.flag).Value).WithField("--"+n.flag).WithRemedy("use %d or more", n.least)
 		}
+	}
+	if math.IsNaN(f.target) || math.IsInf(f.target, 0) {
+		return req, usagef("%s is no value that a metric can reach", formatFloat(f.target)).WithField("--target")
 	}
 	if fs.Changed("target") && fs.Changed("no-target") {
 		return req, usagef("--target and --no-target exclude each other")

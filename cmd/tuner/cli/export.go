@@ -278,8 +278,11 @@ func (x *exporter) omit(t *trial.Trial) {
 
 // metricText is the shortest decimal that reads back as v.
 func metricText(v float64) string {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
 		return formatFloat(v)
+	case v == math.Trunc(v) && math.Abs(v) < 1e15:
+		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
 	return strconv.FormatFloat(v, 'g', -1, 64)
 }

@@ -2,9 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,50 +66,14 @@ tuner help contract  what your program gets and what it has to print`,
 	db := &dbFlags{st: st}
 	db.register(root.PersistentFlags())
 	for _, add := range []func(*State, *dbFlags) *cobra.Command{
-		sweepCommand, versionCommand,
+		sweepCommand, lsCommand, showCommand, trialsCommand, bestCommandLine, logCommand, exportCommand, importCommand,
+		enqueueCommand, stopCommand, pauseCommand, resumeCommand, editCommand, rmCommand, gcCommand,
+		backupCommand, restoreCommand, doctorCommand, versionCommand,
 	} {
 		root.AddCommand(add(st, db))
 	}
+	root.SetHelpCommand(helpCommand(st))
 	return root
-}
-
-func versionCommand(st *State, _ *dbFlags) *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(st.Stdout, "tuner", Version())
-			return err
-		},
-	}
-}
-
-// Version is this build's version: the release, else the commit.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			v += " " + s.Value[:12]
-		}
-	}
-	return v
-}
-
-// nameArg wants exactly one study name.
-func nameArg(_ *cobra.Command, args []string) error {
-	switch len(args) {
-	case 0:
-		return usagef("name a study").WithRemedy("tuner ls lists them")
-	case 1:
-		return nil
-	}
-	return usagef("one study at a time, not %d", len(args))
 }
 
 // notFound turns a missing study into a sentence with the remedy.
@@ -122,5 +83,3 @@ func notFound(err error, name string) error {
 	}
 	return err
 }
-
-var errSilent = errors.New("")

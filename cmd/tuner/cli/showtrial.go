@@ -194,7 +194,7 @@ func explainFacts(ctx context.Context, db store.Store, study trial.Study, explai
 	if err := json.Unmarshal(explain, &m); err != nil {
 		return []fact{{"explanation", string(explain)}}, nil // another program's, not an object
 	}
-	words := map[string]string{"expected": "expected value", "below": "model of good", "above": "model of others", "nearest": "nearest good"}
+	words := map[string]string{"expected": "expected value", "below": "good trials", "above": "other trials", "nearest": "nearest trials"}
 	var out []fact
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		text := string(m[k])
@@ -206,8 +206,6 @@ func explainFacts(ctx context.Context, db store.Store, study trial.Study, explai
 					return nil, err
 				}
 			}
-		case "below", "above":
-			text += " trials"
 		case "expected":
 			var v float64
 			if err := json.Unmarshal(m[k], &v); err == nil {

@@ -15,11 +15,11 @@ import (
 )
 
 // Func runs an attempt. ctx is done when the attempt is to stop; its cause is a
-// *Stopped or ErrClosed. The returned error becomes Status.Err.
+// *StopError or ErrClosed. The returned error becomes Status.Err.
 type Func func(ctx context.Context, lease types.Lease) error
 
-// Stopped is the cause with which the context of an attempt ends.
-type Stopped struct {
+// StopError is the cause with which the context of an attempt ends.
+type StopError struct {
 	// Signal is "TERM", "INT", "USR1" or "KILL".
 	Signal string
 	// Grace is what the attempt was given to end; nothing enforces it.
@@ -27,7 +27,7 @@ type Stopped struct {
 }
 
 // Error implements error.
-func (s *Stopped) Error() string {
+func (s *StopError) Error() string {
 	return fmt.Sprintf("the attempt is to stop (%s) within %v", s.Signal, s.Grace)
 }
 
@@ -48,6 +48,8 @@ type Config struct {
 	// CloseGrace is how long Close waits for attempts to return. Default 5 s;
 	// negative: not at all.
 	CloseGrace time.Duration
+	// Now is the clock of Status.Started and Ended. Default time.Now.
+	Now func() time.Time
 }
 
 // Executor runs attempts as goroutines. The handle of an attempt is its
@@ -61,6 +63,7 @@ type Config struct {
 type Executor struct {
 	run   Func
 	grace time.Duration
+	now   func() time.Time
 	wg    sync.WaitGroup
 
 	mu     sync.Mutex
@@ -87,7 +90,10 @@ func New(fn Func, cfg Config) *Executor {
 	if cfg.CloseGrace == 0 {
 		cfg.CloseGrace = closeGrace
 	}
-	return &Executor{run: fn, grace: cfg.CloseGrace, runs: map[string]*run{}}
+	if cfg.Now == nil {
+		cfg.Now = time.Now //nolint:forbidigo // the default clock
+	}
+	return &Executor{run: fn, grace: cfg.CloseGrace, now: cfg.Now, runs: map[string]*run{}}
 }
 
 // Capabilities says what executors of this package can do: nothing optional.
@@ -113,7 +119,7 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (string, error
 	runCtx, cancel := context.WithCancelCause(context.Background())
 	r := &run{
 		id: spec.ID, cancel: cancel, done: make(chan struct{}),
-		status: executor.Status{Phase: executor.Running, Started: time.Now()},
+		status: executor.Status{Phase: executor.Running, Started: e.now()},
 	}
 	e.runs[spec.ID] = r
 	e.wg.Add(1)
@@ -128,7 +134,7 @@ func (e *Executor) attempt(ctx context.Context, r *run, lease types.Lease) {
 	var err error
 	defer func() {
 		r.status.Phase = executor.Ended
-		r.status.Ended = time.Now()
+		r.status.Ended = e.now()
 		switch p := recover(); {
 		case p != nil:
 			r.status.Exit = exitPanic
@@ -224,7 +230,7 @@ func (e *Executor) Stop(_ context.Context, handle, signal string, grace time.Dur
 	r := e.runs[handle]
 	e.mu.Unlock()
 	if r != nil {
-		r.cancel(&Stopped{Signal: signal, Grace: grace})
+		r.cancel(&StopError{Signal: signal, Grace: grace})
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func TestStopCause(t *testing.T) {
 		return context.Cause(ctx)
 	}, Config{})
 	for _, c := range []struct{ id, want string }{
-		{"stopped", (&Stopped{Signal: "INT", Grace: time.Minute}).Error()},
+		{"stopped", (&StopError{Signal: "INT", Grace: time.Minute}).Error()},
 		{"closed", ErrClosed.Error()},
 	} {
 		if _, err := e.Start(t.Context(), executor.Spec{ID: c.id}); err != nil {

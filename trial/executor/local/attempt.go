@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -189,12 +190,12 @@ func (s *supervisor) spawn(a *attempt, program string, argv, env []string, dir s
 	if err != nil {
 		return fileError("make the file for standard output", err)
 	}
-	defer stdout.Close()
+	defer closeFile(stdout)
 	stderr, err := os.OpenFile(filepath.Join(a.dir, stderrFile), mode, 0o600)
 	if err != nil {
 		return fileError("make the file for standard error", err)
 	}
-	defer stderr.Close()
+	defer closeFile(stderr)
 
 	attr := &syscall.ProcAttr{
 		Dir: dir, Env: env,
@@ -216,7 +217,7 @@ func (s *supervisor) spawn(a *attempt, program string, argv, env []string, dir s
 		if !errors.Is(err, syscall.ETXTBSY) {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
+		pauseFor(20 * time.Millisecond)
 		pid, err = syscall.ForkExec(program, argv, attr)
 	}
 	if err == nil {
@@ -227,7 +228,7 @@ func (s *supervisor) spawn(a *attempt, program string, argv, env []string, dir s
 	handleErr := s.register(a, pid, err)
 	if err != nil {
 		size := 0
-		for _, v := range append(argv[:len(argv):len(argv)], env...) {
+		for _, v := range append(slices.Clip(argv), env...) {
 			size += len(v) + 1
 		}
 		return startError(program, size, err)
@@ -284,7 +285,7 @@ func (s *supervisor) reap() {
 			continue
 		case err != nil:
 			s.log.Error("wait for children", "error", err)
-			time.Sleep(100 * time.Millisecond)
+			pauseFor(100 * time.Millisecond)
 			continue
 		}
 		e.at = time.Now()
@@ -356,7 +357,7 @@ func (s *supervisor) forget(a *attempt) {
 // directory was removed. Meanwhile agents learn it from memory.
 func (s *supervisor) writeLater(a *attempt) {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		time.Sleep(pause)
+		pauseFor(pause)
 		err := writeFile(a.dir, exitFile, a.exit)
 		if err == nil || errors.Is(err, os.ErrNotExist) {
 			s.forget(a)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -189,7 +190,7 @@ func firstLine(path string) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
+	defer closeFile(f)
 	b, err := io.ReadAll(io.LimitReader(f, 256))
 	if err != nil {
 		return ""
@@ -220,7 +221,7 @@ func fileError(what string, err error) *types.Error {
 func markEnv(env []string, attemptDir string) []string {
 	out := make([]string, 0, len(env)+1)
 	at := make(map[string]int, len(env)+1)
-	for _, e := range append(env[:len(env):len(env)], fmt.Sprintf("%s=%s", MarkEnv, attemptDir)) {
+	for _, e := range append(slices.Clip(env), fmt.Sprintf("%s=%s", MarkEnv, attemptDir)) {
 		name, _, ok := strings.Cut(e, "=")
 		if !ok {
 			out = append(out, e)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,7 +65,7 @@ func (e *Executor) dial(ctx context.Context, start bool) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
+	defer closeFile(lock)
 	if c, err := e.reach(ctx); c != nil || err != nil {
 		return c, err
 	}
@@ -102,7 +103,7 @@ func (e *Executor) lockStart(ctx context.Context) (*os.File, error) {
 			return nil, types.Errorf(types.Unavailable, "another tuner has been starting the supervisor of %s for %v",
 				e.cfg.Dir, startTimeout).WithRemedy("see with ps whether it hangs")
 		}
-		time.Sleep(2 * time.Millisecond)
+		pauseFor(2 * time.Millisecond)
 	}
 }
 
@@ -134,7 +135,7 @@ func (e *Executor) reach(ctx context.Context) (*conn, error) {
 			told = true
 			_ = unix.Kill(p.Pid, unix.SIGHUP) // If it is gone by now, the loop sees it.
 		}
-		time.Sleep(2 * time.Millisecond)
+		pauseFor(2 * time.Millisecond)
 	}
 }
 
@@ -174,15 +175,16 @@ func (e *Executor) startSupervisor() error {
 	if err != nil {
 		return fileError("open the supervisor's log", err)
 	}
-	defer log.Close()
+	defer closeFile(log)
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fileError("start the supervisor", err)
 	}
-	defer r.Close()
+	defer closeFile(r)
 
 	argv := e.cfg.Supervisor
-	cmd := exec.Command(argv[0], append(argv[1:len(argv):len(argv)],
+	//nolint:noctx // It outlives this process, let alone a context.
+	cmd := exec.Command(argv[0], append(slices.Clip(argv[1:]),
 		"-dir", e.cfg.Dir, "-idle", e.cfg.IdleExit.String())...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{w} // readyFD

@@ -30,7 +30,7 @@ type Executor struct {
 	cfg  Config
 	log  *slog.Logger
 	boot string
-	ctx  context.Context // Ends with Close; it stops the followers.
+	ctx  context.Context //nolint:containedctx // The executor's life: Close ends it, and with it the followers.
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 	// dialing is held by whoever connects to the supervisor.
@@ -280,7 +280,7 @@ func (e *Executor) Stop(ctx context.Context, text, signal string, grace time.Dur
 // stopForeign stops an attempt of another folder's supervisor, which will clear
 // up after it. The grace is kept by this process.
 func (e *Executor) stopForeign(h handle, sig unix.Signal, grace time.Duration) error {
-	if _, ok := h.leader(e.boot); !ok {
+	if !h.alive(e.boot) {
 		return nil
 	}
 	if err := signalGroup(h.Pid, sig); err != nil || sig == unix.SIGKILL {
@@ -295,7 +295,7 @@ func (e *Executor) stopForeign(h handle, sig unix.Signal, grace time.Duration) e
 		select {
 		case <-e.ctx.Done():
 		case <-time.After(grace):
-			if _, ok := h.leader(e.boot); ok {
+			if h.alive(e.boot) {
 				_ = signalGroup(h.Pid, unix.SIGKILL)
 			}
 		}

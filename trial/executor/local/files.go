@@ -62,14 +62,14 @@ func parseHandle(text string) (handle, error) {
 	return h, nil
 }
 
-// leader returns the attempt's main process if it is alive: a process that has
-// ended but was not waited for is not.
-func (h handle) leader(boot string) (process, bool) {
+// alive tells whether the attempt's main process lives: one that has ended but
+// was not waited for does not.
+func (h handle) alive(boot string) bool {
 	if h.Pid == 0 || h.Boot != boot {
-		return process{}, false
+		return false
 	}
 	p, ok := lookProcess(h.Pid)
-	return p, ok && p.start == h.Start && !p.zombie
+	return ok && p.start == h.Start && !p.zombie
 }
 
 // exitRecord is the content of exit.json.
@@ -145,6 +145,10 @@ func readHandle(dir string) (handle, bool) {
 	return h, err == nil
 }
 
+// closeFile closes a file of which nothing more is expected: it was read, it is
+// a lock, or another process writes to it.
+func closeFile(f *os.File) { _ = f.Close() }
+
 // errLocked means that another process holds the lock.
 var errLocked = errors.New("locked by another process")
 
@@ -194,7 +198,7 @@ func flockWait(path string, flags, how int, d time.Duration) (*os.File, error) {
 		if !errors.Is(err, errLocked) || time.Now().After(deadline) {
 			return f, err
 		}
-		time.Sleep(2 * time.Millisecond)
+		pauseFor(2 * time.Millisecond)
 	}
 }
 
@@ -217,7 +221,7 @@ func inspect(h handle, boot string) (executor.Status, error) {
 		if r != nil {
 			return r.status(), nil
 		}
-		if _, ok := h.leader(boot); ok || supervised(h.Dir) {
+		if h.alive(boot) || supervised(h.Dir) {
 			return executor.Status{Phase: executor.Running}, nil
 		}
 		// The exit status is written before the lock is freed, so that the
@@ -233,7 +237,7 @@ func claim(h handle, boot string) (executor.Status, error) {
 	f, err := flock(filepath.Join(h.Dir, lockFile), os.O_RDWR, unix.LOCK_EX)
 	switch {
 	case err == nil:
-		defer f.Close()
+		defer closeFile(f)
 	case !errors.Is(err, fs.ErrNotExist):
 		return executor.Status{}, err
 	}

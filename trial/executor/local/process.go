@@ -25,6 +25,12 @@ type process struct {
 // process stuck in the kernel (a dead network file system) takes longer.
 const killTimeout = 10 * time.Second
 
+// pauseFor is the pause between two looks at what other processes do with
+// locks, files and each other, which nobody tells.
+func pauseFor(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // see above; always in a loop with a deadline or a retry
+}
+
 // signalGroup signals a process group; that it does not exist is no error.
 func signalGroup(pgid int, sig unix.Signal) error {
 	if err := unix.Kill(-pgid, sig); !errors.Is(err, unix.ESRCH) {
@@ -101,7 +107,7 @@ func killAttempt(h handle, boot string) error {
 		// A session number is only ours as long as the main process lives;
 		// afterwards it may have been given to somebody else, unless the mark
 		// says that it is the attempt's.
-		_, alive := h.leader(boot)
+		alive := h.alive(boot)
 		left := living(table,
 			func(p process) bool { return p.pid == self },
 			func(p process) bool {
@@ -120,6 +126,6 @@ func killAttempt(h handle, boot string) error {
 		}
 		// A process that may not be signalled (set-uid) is seen by the deadline.
 		_ = signalAll(left, unix.SIGKILL)
-		time.Sleep(pause)
+		pauseFor(pause)
 	}
 }

@@ -43,7 +43,7 @@ func processes() ([]process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the process table: %w", err)
 	}
-	defer d.Close()
+	defer closeFile(d)
 	names, err := d.Readdirnames(-1)
 	if err != nil {
 		return nil, fmt.Errorf("read the process table: %w", err)

@@ -30,7 +30,7 @@ func Reclaim(ctx context.Context, dir string) error {
 		if _, err := claim(h, boot); !errors.Is(err, errLocked) {
 			return err
 		}
-		if _, ok := h.leader(boot); ok {
+		if h.alive(boot) {
 			if err := signalGroup(h.Pid, unix.SIGKILL); err != nil {
 				return err
 			}

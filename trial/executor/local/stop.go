@@ -166,7 +166,7 @@ func (s *supervisor) clear(a *attempt) error {
 			return types.Errorf(types.Unavailable, "%d processes of the attempt could not be killed, such as %d",
 				len(left), left[0].pid)
 		}
-		time.Sleep(pause)
+		pauseFor(pause)
 	}
 }
 

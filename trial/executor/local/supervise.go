@@ -180,7 +180,7 @@ func (s *supervisor) run(ctx context.Context, ready *os.File) error {
 	lock, err := flockWait(filepath.Join(s.dir, supervisorLock()), os.O_CREATE|os.O_RDWR, unix.LOCK_EX, 10*time.Second)
 	var l *net.UnixListener
 	if err == nil {
-		defer lock.Close()
+		defer closeFile(lock)
 		if old, ok := readPresence(s.dir); ok {
 			_ = removeFile(old.Socket) // Its owner was killed.
 		}
@@ -252,7 +252,7 @@ func (s *supervisor) accept(l *net.UnixListener) {
 		if err != nil {
 			// Too many open files, or the peer gave up: passing faults.
 			s.log.Warn("accept", "error", err)
-			time.Sleep(10 * time.Millisecond)
+			pauseFor(10 * time.Millisecond)
 			continue
 		}
 		if err := sameUser(c); err != nil {
@@ -381,6 +381,6 @@ func (s *supervisor) die(why string) error {
 			return fmt.Errorf("%d processes could not be killed, such as %d", len(left), left[0].pid)
 		}
 		_ = signalAll(left, unix.SIGKILL)
-		time.Sleep(2 * time.Millisecond)
+		pauseFor(2 * time.Millisecond)
 	}
 }

@@ -4,6 +4,7 @@ package local
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -122,7 +123,7 @@ func TestIdentity(t *testing.T) {
 	if st, err := inspect(gone, boot); err != nil || st.Phase != executor.Running {
 		t.Errorf("inspect while the lock is held = %+v, %v; want running", st, err)
 	}
-	if st, err := claim(gone, boot); err != errLocked {
+	if st, err := claim(gone, boot); !errors.Is(err, errLocked) {
 		t.Errorf("claim while the lock is held = %+v, %v; want errLocked", st, err)
 	}
 	if err := lock.Close(); err != nil {
