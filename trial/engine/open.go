@@ -367,8 +367,8 @@ func BestStored(ctx context.Context, db store.Store, st trial.Study) ([]int64, e
 	}
 }
 
-// mergeRun takes over how processes are run; another command or directory is a
-// difference.
+// mergeRun takes over what run gives of how processes are run; another command
+// or directory is a difference.
 func mergeRun(m *types.StudySpec, run *types.RunSpec) []string {
 	if run == nil {
 		return nil
@@ -383,12 +383,21 @@ func mergeRun(m *types.StudySpec, run *types.RunSpec) []string {
 	if run.Dir != "" && run.Dir != m.Run.Dir {
 		diff = append(diff, fmt.Sprintf("directory: %s → %s", m.Run.Dir, run.Dir))
 	}
-	merged := *run
-	if len(run.Command) == 0 {
-		merged.Command, merged.Literal = m.Run.Command, m.Run.Literal
-	}
-	if run.Dir == "" {
-		merged.Dir = m.Run.Dir
+	merged := *m.Run
+	set(&merged.Timeout, run.Timeout)
+	set(&merged.Grace, run.Grace)
+	set(&merged.StopSignal, run.StopSignal)
+	set(&merged.InfeasibleExit, run.InfeasibleExit)
+	set(&merged.Step, run.Step)
+	set(&merged.MetricFile, run.MetricFile)
+	set(&merged.Keep, run.Keep)
+	for _, l := range []struct {
+		dst *[]string
+		src []string
+	}{{&merged.Env, run.Env}, {&merged.MetricRegex, run.MetricRegex}, {&merged.Literal, run.Literal}} {
+		if len(l.src) > 0 {
+			*l.dst = l.src
+		}
 	}
 	m.Run = &merged
 	return diff

@@ -142,7 +142,7 @@ func (f *bestFlags) show(ctx context.Context, st *State, db store.Store, study t
 			}
 			return nil
 		case f.n > 0:
-			rows, err := trialRows(ctx, st.Now(), db, study, trials)
+			rows, err := trialRows(ctx, st.Now(), db, study, spaces, trials)
 			if err != nil {
 				return err
 			}
@@ -151,8 +151,12 @@ func (f *bestFlags) show(ctx context.Context, st *State, db store.Store, study t
 		}
 		for i := range trials {
 			t := &trials[i]
+			sp, err := versionOf(spaces, t.Number, t.SpaceVersion)
+			if err != nil {
+				return err
+			}
 			fmt.Fprintf(w, "%s (trial %d)\n", valuesText(study.Spec.Objectives, t.Metrics), t.Number)
-			table(w, paramRows(t.Params))
+			table(w, paramRows(sp, t.Params))
 		}
 		return nil
 	})
@@ -171,7 +175,7 @@ func (f *bestFlags) asJSON(w *bufio.Writer, study trial.Study, trials []trial.Tr
 
 // line is one trial in the form of --cmd or -o.
 func (f *bestFlags) line(ctx context.Context, db store.Store, study trial.Study, spaces []*space.Space, t *trial.Trial) (string, error) {
-	sp, err := versionOf(spaces, t)
+	sp, err := versionOf(spaces, t.Number, t.SpaceVersion)
 	if err != nil {
 		return "", err
 	}
@@ -181,7 +185,7 @@ func (f *bestFlags) line(ctx context.Context, db store.Store, study trial.Study,
 		if err != nil {
 			return "", err
 		}
-		return rerunCommand(study.Spec, sp, t, attempts)
+		return rerunCommand(study.Spec, sp, t, attempts, "")
 	case f.form == "json":
 		b, err := t.Params.MarshalJSON()
 		return string(b), err
@@ -205,11 +209,12 @@ func (f *bestFlags) line(ctx context.Context, db store.Store, study trial.Study,
 	return strings.TrimPrefix(strings.TrimPrefix(argv.Quote(args), "p"), " "), nil
 }
 
-func versionOf(spaces []*space.Space, t *trial.Trial) (*space.Space, error) {
-	if t.SpaceVersion < 1 || t.SpaceVersion > len(spaces) {
-		return nil, types.Errorf(types.Internal, "trial %d has the space version %d of %d", t.Number, t.SpaceVersion, len(spaces))
+// versionOf is the space that a trial belongs to.
+func versionOf(spaces []*space.Space, number int64, version int) (*space.Space, error) {
+	if version < 1 || version > len(spaces) {
+		return nil, types.Errorf(types.Internal, "trial %d has the space version %d of %d", number, version, len(spaces))
 	}
-	return spaces[t.SpaceVersion-1], nil
+	return spaces[version-1], nil
 }
 
 // textsOf are the texts of a trial's parameters, as a command sees them. sp is
@@ -226,7 +231,8 @@ func textsOf(sp *space.Space, t *trial.Trial) map[string]string {
 // as it was run: in its directory, with the study's own environment, and with
 // the parameters in the environment too where the command may read them there.
 // What the program writes to its trial's directory goes beside the first run's.
-func rerunCommand(spec types.StudySpec, sp *space.Space, t *trial.Trial, attempts []trial.Attempt) (string, error) {
+// here is the directory where the user stands; "" is anywhere.
+func rerunCommand(spec types.StudySpec, sp *space.Space, t *trial.Trial, attempts []trial.Attempt, here string) (string, error) {
 	if spec.Run == nil {
 		return "", types.Errorf(types.Conflict, "the study %s has no command: its trials are told, not run", spec.Name).
 			WithRemedy("tuner best %s -o json prints the parameters", argv.Quote([]string{spec.Name}))
@@ -249,7 +255,7 @@ func rerunCommand(spec types.StudySpec, sp *space.Space, t *trial.Trial, attempt
 	line := ""
 	if d := spec.Run.Dir; d == "{trial.dir}" {
 		line = "cd " + argv.Quote([]string{dir}) + " && "
-	} else if d != "" {
+	} else if d != "" && d != here {
 		line = "cd " + argv.Quote([]string{d}) + " && "
 	}
 	var env []string

@@ -240,7 +240,7 @@ func column(name, prefix string, others []string) string {
 }
 
 func (x *exporter) row(t *trial.Trial) ([]string, error) {
-	sp, err := versionOf(x.spaces, t)
+	sp, err := versionOf(x.spaces, t.Number, t.SpaceVersion)
 	if err != nil {
 		return nil, err
 	}

@@ -52,11 +52,15 @@ tuner help sweep     all options of a sweep
 tuner help contract  what your program gets and what it has to print`,
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: false},
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("there is no command %q", args[0]).WithRemedy("tuner help lists them")
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
 			}
-			return nil
+			e := usagef("there is no command %q", args[0])
+			if s := suggestName(args[0], commandNames(c)); s != "" {
+				return e.WithRemedy("%s", s)
+			}
+			return e.WithRemedy("tuner help lists them")
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}

@@ -73,20 +73,24 @@ func showStudy(ctx context.Context, w *bufio.Writer, st *State, f *dbFlags, db s
 		title += " · " + printable(row.Reason)
 	}
 	fmt.Fprintf(w, "%s\n%s\n", title, countsText(row.Counts))
+	spaces, err := spacesOf(ctx, db, study.ID)
+	if err != nil {
+		return err
+	}
 	for _, n := range row.Best {
 		t, err := db.Trial(ctx, study.ID, n)
 		if err != nil {
 			return err
 		}
+		sp, err := versionOf(spaces, n, t.SpaceVersion)
+		if err != nil {
+			return err
+		}
 		fmt.Fprintf(w, "best  %s (trial %d)\n", valuesText(spec.Objectives, t.Metrics), n)
-		table(w, paramRows(t.Params))
-	}
-	sp, err := space.Parse(spec.Space)
-	if err != nil {
-		return types.Errorf(types.Internal, "the stored space: %w", err)
+		table(w, paramRows(sp, t.Params))
 	}
 	fmt.Fprintln(w)
-	spaceTable(w, st, sp)
+	spaceTable(w, st, spaces[len(spaces)-1])
 	fmt.Fprintln(w)
 	facts(w, studyFacts(row))
 	return nil
@@ -282,11 +286,20 @@ func valuesText(os []types.Objective, metrics map[string]float64) string {
 	return strings.Join(parts, ", ")
 }
 
-// paramRows are parameters and their values for table, indented.
-func paramRows(ps types.Params) [][]string {
+// paramRows are parameters and their values, as a command sees them, for table.
+// sp is the version of the space that they belong to.
+func paramRows(sp *space.Space, ps types.Params) [][]string {
 	rows := make([][]string, len(ps))
 	for i, p := range ps {
-		rows[i] = []string{"  " + p.Name, formatValue(p.Value)}
+		rows[i] = []string{"  " + p.Name, paramText(sp, p)}
 	}
 	return rows
+}
+
+func paramText(sp *space.Space, p types.Param) string {
+	i := sp.Index(p.Name)
+	if i < 0 {
+		return formatValue(p.Value)
+	}
+	return sp.Text(i, p.Value)
 }

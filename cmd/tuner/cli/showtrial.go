@@ -68,6 +68,14 @@ func showTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, 
 }
 
 func printTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, study trial.Study, d trialDetail) error {
+	spaces, err := spacesOf(ctx, db, study.ID)
+	if err != nil {
+		return err
+	}
+	sp, err := versionOf(spaces, d.Number, d.SpaceVersion)
+	if err != nil {
+		return err
+	}
 	s := st.outStyle()
 	fmt.Fprintf(w, "%s · %s\n", s.bold(fmt.Sprintf("%s trial %d", d.Study, d.Number)), s.state(d.State))
 	if d.Reason != "" {
@@ -79,7 +87,7 @@ func printTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store,
 		}
 	}
 	fmt.Fprintln(w)
-	table(w, append([][]string{{"parameter", "value"}}, paramRows(d.Params)...))
+	table(w, append([][]string{{"parameter", "value"}}, paramRows(sp, d.Params)...))
 	if len(d.Metrics) > 0 {
 		fmt.Fprintln(w)
 		table(w, metricRows(study.Spec.Objectives, d.Metrics))

@@ -13,7 +13,6 @@ import (
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial/executor/argv"
 	"github.com/gotuner/tuner/trial/executor/procenv"
-	"github.com/gotuner/tuner/trial/local"
 )
 
 // sizeNote says when the algorithm has fewer points than the budget has trials.
@@ -118,7 +117,7 @@ func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) e
 	for _, q := range t.Params {
 		fmt.Fprintf(b, "  %s%s  %s\n", q.Name, strings.Repeat(" ", width-utf8.RuneCountInString(q.Name)), formatValue(q.Value))
 	}
-	cmd, err := bestCommand(r.study.Spec, t)
+	cmd, err := r.bestCommand(ctx, t.Number)
 	if err != nil {
 		return err
 	}
@@ -127,24 +126,24 @@ func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) e
 }
 
 // bestCommand is the copy-paste command of a trial.
-func bestCommand(spec types.StudySpec, t types.Trial) (string, error) {
-	sp, err := space.Parse(spec.Space)
+func (r *sweepRun) bestCommand(ctx context.Context, number int64) (string, error) {
+	t, err := r.local.Store.Trial(ctx, r.study.ID, number)
 	if err != nil {
 		return "", err
 	}
-	tmpl, _, err := local.Template(*spec.Run, sp)
+	attempts, err := r.local.Store.Attempts(ctx, r.study.ID, number)
 	if err != nil {
 		return "", err
 	}
-	l := types.Lease{Ref: types.AttemptRef{Trial: t.Number, Attempt: 1}, Params: t.Params}
-	for _, q := range t.Params {
-		l.Texts = append(l.Texts, sp.Text(sp.Index(q.Name), q.Value))
-	}
-	args, err := expand(tmpl, spec, l)
+	spaces, err := r.local.Store.Spaces(ctx, r.study.ID)
 	if err != nil {
 		return "", err
 	}
-	return argv.Quote(args), nil
+	sp, err := space.Parse(spaces[t.SpaceVersion-1])
+	if err != nil {
+		return "", err
+	}
+	return rerunCommand(r.study.Spec, sp, &t, attempts, r.st.Dir)
 }
 
 // jsonResult is the last line of --json.
@@ -164,7 +163,7 @@ func (r *sweepRun) jsonResult(ctx context.Context, reason string) error {
 			return err
 		}
 		out.Best = &t
-		if out.Cmd, err = bestCommand(r.study.Spec, t); err != nil {
+		if out.Cmd, err = r.bestCommand(ctx, t.Number); err != nil {
 			return err
 		}
 	}

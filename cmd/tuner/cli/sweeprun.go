@@ -107,7 +107,7 @@ func complete(ctx context.Context, l *local.Local, p *plan) error {
 		return err
 	}
 	switch {
-	case p.spec.Run == nil:
+	case len(p.spec.Run.Command) == 0:
 		return usagef("there is no study %q to continue, and no command for a new one", p.spec.Name).WithRemedy("put -- and your command at the end")
 	case p.space == nil:
 		return usagef("there are no parameters").WithRemedy("add some, such as -p lr=1e-5..1e-1:log -p layers=1..8")
@@ -176,7 +176,7 @@ func dryRun(ctx context.Context, st *State, p *plan, n int) error {
 	if n < 0 {
 		return usagef("%d is no number of trials", n).WithField("--dry-run")
 	}
-	if p.space == nil || p.spec.Run == nil || len(p.spec.Objectives) == 0 {
+	if p.space == nil || len(p.spec.Run.Command) == 0 || len(p.spec.Objectives) == 0 {
 		return usagef("a dry run needs parameters, a metric and a command")
 	}
 	l, err := local.Open(ctx, local.Config{DB: local.Memory})
@@ -301,10 +301,11 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 	}
 	r.worker = w
 	r.display.begin()
+	defer r.tidyOften(ctx)()
 	stop := r.listen()
 	reason, err := w.Run(ctx)
 	stop()
-	err = errors.Join(err, w.Close())
+	err = errors.Join(err, w.Close(), r.tidy(ctx))
 	final, ferr := r.local.Engine.Study(ctx, r.study.ID)
 	r.display.close()
 	if err = errors.Join(err, ferr); err != nil {
@@ -312,6 +313,52 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 	}
 	r.study = final
 	return r.conclude(ctx, reason)
+}
+
+// tidy removes the directories that --keep gives up.
+func (r *sweepRun) tidy(ctx context.Context) error {
+	keep, err := parseKeep(r.study.Spec.Run.Keep)
+	if err != nil || keep.all {
+		return err
+	}
+	study, err := r.local.Store.StudyByID(ctx, r.study.ID)
+	if err != nil {
+		return err
+	}
+	dsn, err := r.db.dsn()
+	if err != nil {
+		return err
+	}
+	dir, err := r.db.trialsDir(dsn)
+	if err != nil {
+		return err
+	}
+	g, err := expiredOf(ctx, r.local.Store, study, dir, keep, false)
+	if err != nil {
+		return err
+	}
+	return sweepOut([]garbage{g})
+}
+
+// tidyOften tidies once a minute, so that a long sweep does not fill the disk.
+func (r *sweepRun) tidyOften(ctx context.Context) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		t := time.NewTicker(time.Minute)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				if err := r.tidy(ctx); err != nil {
+					r.display.note("trouble: " + err.Error())
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
 }
 
 // once passes each different note on once.

@@ -260,11 +260,11 @@ func set[T any](dst *T, v *T) {
 
 // command checks everything about the command that can be known beforehand.
 func (p *plan) command(st *State, f sweepfile.File) error {
-	if len(f.Command) == 0 {
-		return nil
-	}
-	run := &types.RunSpec{Command: f.Command, Literal: f.Literal, Dir: cmp.Or(f.Cwd, st.Dir), Env: f.Env,
+	run := &types.RunSpec{Command: f.Command, Literal: f.Literal, Dir: f.Cwd, Env: f.Env, Keep: f.Keep,
 		StopSignal: f.StopSignal, Step: f.Step, MetricRegex: f.MetricRegex, MetricFile: f.MetricFile}
+	if len(f.Command) > 0 {
+		run.Dir = cmp.Or(f.Cwd, st.Dir)
+	}
 	if f.Timeout != nil {
 		run.Timeout = types.Duration(*f.Timeout)
 	}
@@ -277,7 +277,10 @@ func (p *plan) command(st *State, f sweepfile.File) error {
 	if s := run.StopSignal; s != "" && !slices.Contains([]string{"TERM", "INT", "USR1"}, s) {
 		return usagef("%q is no stop signal", s).WithField("--stop-signal").WithRemedy("use TERM, INT or USR1")
 	}
-	if run.Dir != "{trial.dir}" {
+	if _, err := parseKeep(run.Keep); err != nil {
+		return err
+	}
+	if run.Dir != "{trial.dir}" && run.Dir != "" {
 		if !filepath.IsAbs(run.Dir) {
 			run.Dir = filepath.Join(st.Dir, run.Dir)
 		}
@@ -286,7 +289,7 @@ func (p *plan) command(st *State, f sweepfile.File) error {
 		}
 	}
 	p.spec.Run = run
-	if p.space == nil {
+	if p.space == nil || len(f.Command) == 0 {
 		return nil // a continuation; the study's own space is checked with the command
 	}
 	var notes []string

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/executor/argv"
 )
@@ -132,7 +133,11 @@ func listTrials(ctx context.Context, st *State, db store.Store, study trial.Stud
 			_, err := fmt.Fprintln(w, emptyPage(study, f))
 			return err
 		}
-		rows, err := trialRows(ctx, st.Now(), db, study, page)
+		spaces, err := spacesOf(ctx, db, study.ID)
+		if err != nil {
+			return err
+		}
+		rows, err := trialRows(ctx, st.Now(), db, study, spaces, page)
 		if err != nil {
 			return err
 		}
@@ -172,7 +177,7 @@ func (f *trialsFlags) again() string {
 	return s
 }
 
-func trialRows(ctx context.Context, now time.Time, db store.Store, study trial.Study, page []trial.Trial) ([][]string, error) {
+func trialRows(ctx context.Context, now time.Time, db store.Store, study trial.Study, spaces []*space.Space, page []trial.Trial) ([][]string, error) {
 	head := []string{"trial", "state"}
 	for _, o := range study.Spec.Objectives {
 		head = append(head, o.Metric)
@@ -181,6 +186,10 @@ func trialRows(ctx context.Context, now time.Time, db store.Store, study trial.S
 	rows := [][]string{append(append(head, params...), "took", "reason")}
 	for i := range page {
 		t := &page[i]
+		sp, err := versionOf(spaces, t.Number, t.SpaceVersion)
+		if err != nil {
+			return nil, err
+		}
 		row := []string{strconv.FormatInt(t.Number, 10), string(t.State)}
 		for _, o := range study.Spec.Objectives {
 			v, err := valueText(ctx, db, t, o.Metric)
@@ -190,7 +199,7 @@ func trialRows(ctx context.Context, now time.Time, db store.Store, study trial.S
 			row = append(row, v)
 		}
 		for _, name := range params {
-			row = append(row, shortValue(t.Params, name))
+			row = append(row, shortValue(sp, t.Params, name))
 		}
 		rows = append(rows, append(row, tookText(t, now), clip(t.Reason, 60)))
 	}
@@ -213,16 +222,18 @@ func paramNames(page []trial.Trial) []string {
 	return names
 }
 
-// shortValue is a value to six digits; "-" for an inactive parameter.
-func shortValue(ps types.Params, name string) string {
+// shortValue is a value as a command sees it, a number of a range to six digits;
+// "-" for an inactive parameter.
+func shortValue(sp *space.Space, ps types.Params, name string) string {
 	v, ok := ps.Get(name)
 	if !ok {
 		return "-"
 	}
-	if f, ok := v.(float64); ok {
+	i := sp.Index(name)
+	if f, isFloat := v.(float64); isFloat && (i < 0 || sp.Param(i).Numeric()) {
 		return formatFloat(f)
 	}
-	return formatValue(v)
+	return paramText(sp, types.Param{Name: name, Value: v})
 }
 
 // valueText is a trial's value of a metric, or the latest report of a trial

@@ -6,6 +6,7 @@ package modeltest
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"math"
@@ -24,9 +25,20 @@ import (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// rounds is how many random histories a test tries unless -rapid.checks says
+// otherwise: a step of one costs half a dozen queries.
+const rounds = "25"
+
 // Run checks the store that open makes, which may hold other studies.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	s := open(t)
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "rapid.checks" })
+	if f := flag.Lookup("rapid.checks"); !chosen && f != nil {
+		if err := f.Value.Set(rounds); err != nil {
+			t.Fatal(err)
+		}
+	}
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		round++

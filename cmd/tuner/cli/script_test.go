@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"os"
+	"regexp"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"tuner": func() { os.Exit(Main(System())) },
+	})
+}
+
+// patience bounds the waiting for other processes.
+const patience = 20 * time.Second
+
+// TestScript runs the transcripts under testdata/script: the real program with
+// real databases and processes. Their command await repeats a command until it
+// succeeds and its output matches a pattern.
+func TestScript(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the local executor does not run there")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("XDG_DATA_HOME", e.WorkDir+"/data")
+			e.Setenv("TZ", "UTC")
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"await": await},
+	})
+}
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await PATTERN COMMAND …")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patience); ; {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("%q did not appear in time; the last error is %v", args[0], err)
+		}
+	}
+}
