@@ -43,7 +43,8 @@ type Writer interface {
 	// they are durable as configured. Concurrent commits may share a
 	// transaction; a conflict of one never undoes another; commits are applied
 	// in the order in which the calls began when one goroutine makes them
-	// through Submit. Cancelling ctx stops the waiting, not the commit.
+	// through Submit. Cancelling ctx stops the waiting (Unavailable, with the
+	// context's cause in it), not the commit.
 	Commit(ctx context.Context, b Batch) error
 	// Submit queues b and returns at once; the channel yields one error (nil if
 	// durable) and is buffered. Batches submitted by one goroutine are applied

@@ -199,15 +199,18 @@ func schaffersSetup(condition float64) func(*bbob, int64) {
 	}
 }
 
-// schwefelBest is half the coordinate of the best hump of x·sin(sqrt|x|), in
-// hundreds.
-const schwefelBest = 4.2096874633 / 2
+// schwefelBest is the coordinate of the best hump of x·sin(sqrt|x|), in
+// hundreds. COCO's function uses a slightly larger one, schwefelShift.
+const (
+	schwefelBest  = 4.2096874633
+	schwefelShift = 4.2096874637
+)
 
 func schwefelSetup(b *bbob, seed int64) {
 	b.scale = ladder(b.dim, math.Sqrt(10))
 	uniforms(b.u, seed)
 	for i, u := range b.u {
-		b.xopt[i] = math.Copysign(schwefelBest, u-0.5)
+		b.xopt[i] = math.Copysign(schwefelBest/2, u-0.5)
 	}
 }
 

@@ -312,17 +312,16 @@ func (b *bbob) schwefel(x []float64) float64 {
 	const limit, bottom = 500, 418.9828872724339
 	s, outside, before := 0.0, 0.0, 0.0
 	for i, v := range x {
-		best := 2 * math.Abs(b.xopt[i])
 		hat := 2 * v
 		if b.xopt[i] < 0 {
 			hat = -hat
 		}
 		z := hat
 		if i > 0 {
-			z += 0.25 * (before - 2*math.Abs(b.xopt[i-1]))
+			z += 0.25 * (before - schwefelShift)
 		}
 		before = hat
-		z = 100 * (b.scale[i]*(z-best) + best)
+		z = 100 * (b.scale[i]*(z-schwefelShift) + schwefelShift)
 		if d := math.Abs(z) - limit; d > 0 {
 			outside += d * d
 		}

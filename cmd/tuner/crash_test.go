@@ -149,7 +149,9 @@ func (c *crasher) crash(i int) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	if c.wait(ended, 600) {
+	// The kills spread over the time that the trials take.
+	spread := max(80, 2**crashTrials*crashSteps*10/4 / *crashKills)
+	if c.wait(ended, spread) {
 		return
 	}
 	victim := c.rng.IntN(4)
@@ -164,7 +166,7 @@ func (c *crasher) crash(i int) {
 			return strings.Contains(cmdline, "__supervise") || strings.Contains(cmdline, "\x00sweep\x00")
 		}, 2)
 	}
-	if victim < 2 && c.wait(ended, 300) {
+	if victim < 2 && c.wait(ended, spread) {
 		return
 	}
 	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {

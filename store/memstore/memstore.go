@@ -16,7 +16,7 @@ import (
 	"github.com/gotuner/tuner/trial"
 )
 
-// Store is a store.Store in memory. Every mutation takes constant time. The
+// Store is a store.Store in memory. Every mutation takes constant time, amortised. The
 // zero value is not usable; call New.
 type Store struct {
 	mu     sync.RWMutex

@@ -34,16 +34,14 @@ func (s *Store) ListTrials(_ context.Context, id int64, f store.TrialFilter) ([]
 		return nil, "", err
 	}
 	st, unlock, err := s.read(id)
-	if err != nil || st == nil {
-		if st == nil && err == nil {
-			unlock()
-		}
+	if err != nil {
 		return nil, "", err
 	}
 	defer unlock()
 	var rows []*trialRow
-	for i := range st.trials {
-		row := &st.trials[i]
+	all := st.rows(-1)
+	for i := range all {
+		row := &all[i]
 		if len(f.States) > 0 && !slices.Contains(f.States, row.State) {
 			continue
 		}

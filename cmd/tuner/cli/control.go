@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -93,13 +94,24 @@ func pointsOf(study trial.Study, args []string) ([]types.Params, error) {
 	points := make([]types.Params, len(args))
 	for i, a := range args {
 		if points[i], err = grammar.Point(sp, a); err != nil {
-			if len(args) > 1 {
-				return nil, at(err, fmt.Sprintf("point %d", i+1))
-			}
-			return nil, err
+			return nil, pointError(err, i+1, len(args))
 		}
 	}
 	return points, nil
+}
+
+// pointError names the point at fault if there are several, and its parameter.
+func pointError(err error, n, of int) error {
+	e, ok := errors.AsType[*types.Error](err)
+	if !ok {
+		return err
+	}
+	named := *e
+	named.Field = strings.TrimPrefix(e.Field, "params.")
+	if of > 1 {
+		named.Field = strings.TrimSuffix(fmt.Sprintf("point %d, %s", n, named.Field), ", ")
+	}
+	return &named
 }
 
 func stopCommand(_ *State, db *dbFlags) *cobra.Command {
