@@ -129,13 +129,13 @@ func (s *Server) launch() error {
 		}
 	}
 	data := filepath.Join(s.folder, "data")
-	cmd := exec.Command(initdb, "-D", data, "-U", "tuner", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+	cmd := exec.CommandContext(context.Background(), initdb, "-D", data, "-U", "tuner", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 	cmd.Dir, cmd.SysProcAttr = s.folder, attributes(uid, gid)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", initdb, err, out)
 	}
 	// Tests need no safety from a loss of power.
-	s.cmd = exec.Command(postgres, "-D", data, "-k", s.folder, "-c", "listen_addresses=", "-c", "fsync=off",
+	s.cmd = exec.CommandContext(context.Background(), postgres, "-D", data, "-k", s.folder, "-c", "listen_addresses=", "-c", "fsync=off",
 		"-c", "full_page_writes=off", "-c", "max_connections=400", "-c", "shared_buffers=64MB")
 	s.cmd.Dir, s.cmd.SysProcAttr = s.folder, attributes(uid, gid)
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output

@@ -23,7 +23,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {
-			return types.Errorf(types.Invalid, "%s: %w", path, err)
+			return types.Errorf(types.Invalid, "%s: %w", path, err).WithRemedy("name a file in a folder that you can write to")
 		}
 		return types.Errorf(types.Conflict, "%s exists", path).WithRemedy("name a new file, or remove it first")
 	}
@@ -72,7 +72,7 @@ func settle(tmp, path string) error {
 		return err
 	}
 	if err := os.Rename(tmp, path); err != nil {
-		return types.Errorf(types.Invalid, "%w", err)
+		return types.Errorf(types.Unavailable, "move the finished copy to its place: %w", err).WithRemedy("name another file")
 	}
 	return syncFile(filepath.Dir(path))
 }

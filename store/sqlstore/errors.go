@@ -25,8 +25,13 @@ func sqliteCode(err error) int {
 	return -1
 }
 
-// isBusy reports that another process has the database locked.
+// isBusy reports that another process has the database locked, or that
+// PostgreSQL ended the transaction in favour of another (40: a deadlock): the
+// same again will do.
 func isBusy(err error) bool {
+	if strings.HasPrefix(sqlState(err), "40") {
+		return true
+	}
 	code := sqliteCode(err)
 	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_LOCKED
 }

@@ -28,7 +28,7 @@ func refused(t *testing.T, cfg sqlstore.Config, code types.Code, parts ...string
 
 func refusal(t *testing.T, err error, code types.Code, parts ...string) {
 	t.Helper()
-	e, ok := err.(*types.Error)
+	e, ok := err.(*types.Error) //nolint:errorlint // it must be one itself, so that nothing else is shown
 	if !ok || e.Code != code || e.Remedy == "" {
 		t.Fatalf("got %v (%T, code %s), want a *types.Error of code %s with a remedy", err, err, types.CodeOf(err), code)
 	}

@@ -24,7 +24,7 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 	if err != nil {
 		return nil, err
 	}
-	deadline := time.Now().Add(lockPatience)
+	patience := time.After(lockPatience)
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -35,12 +35,11 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 		if !errors.Is(err, errLocked) {
 			return nil, also(err, f.Close())
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-patience:
 			err = types.Errorf(types.Unavailable, "another process has held %s for %s", path, lockPatience).
 				WithRemedy("see which process it is (fuser or lsof) and try again")
 			return nil, also(err, f.Close())
-		}
-		select {
 		case <-ctx.Done():
 			err = types.Errorf(types.Unavailable, "gave up waiting for %s, which another process holds: %w", path, context.Cause(ctx))
 			return nil, also(err, f.Close())

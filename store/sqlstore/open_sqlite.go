@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"gorm.io/driver/sqlite"
@@ -161,8 +162,8 @@ func (f *sqliteFile) open(ctx context.Context, cfg Config) (_ *Store, err error)
 	}
 	// Readers close first, so that the writer's end, the last connection, can
 	// take the write-ahead log away.
-	for i := len(pools) - 1; i >= 0; i-- {
-		s.pools = append(s.pools, pools[i])
+	for _, p := range slices.Backward(pools) {
+		s.pools = append(s.pools, p)
 	}
 	if err := s.writer.start(ctx); err != nil {
 		return nil, f.describe(err)

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -198,6 +199,38 @@ func TestTwoProcesses(t *testing.T) {
 	storetest.CheckDense(t, s, "parent", 800)
 	storetest.CheckDense(t, s, "child0", 400)
 	storetest.CheckDense(t, s, "child1", 400)
+}
+
+// TestWaitsForALock has another connection hold the write lock: the commit waits
+// for it, and reading goes on.
+func TestWaitsForALock(t *testing.T) {
+	path := newFile(t)
+	s := open(t, sqlstore.Config{DSN: path})
+	f := storetest.NewFeed(t, s, "study")
+	db, err := sql.Open("sqlite", path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, b := f.Start()
+	done := s.Submit(b)
+	for range 100 {
+		if st, err := s.StudyByID(t.Context(), f.Study.ID); err != nil || st.NextNumber != 0 {
+			t.Fatalf("while it is locked there are %d trials (%v)", st.NextNumber, err)
+		}
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("stored in spite of the lock: %v", err)
+	default:
+	}
+	if err := errors.Join(tx.Rollback(), <-done, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	storetest.CheckDense(t, s, "study", 1)
 }
 
 // TestTwoStoresShareAStudy has two stores on one database, each of which

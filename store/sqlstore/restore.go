@@ -25,9 +25,10 @@ func Restore(ctx context.Context, backup, path string, force bool) (err error) {
 	}
 	if info, err := os.Stat(backup); err != nil || !info.Mode().IsRegular() {
 		if err == nil {
-			err = errors.New("it is no file")
+			err = errors.New("it is no regular file")
 		}
-		return types.Errorf(types.Invalid, "the backup %s cannot be read: %w", backup, err)
+		return types.Errorf(types.Invalid, "the backup %s cannot be read: %w", backup, err).
+			WithRemedy("name a file that tuner backup wrote")
 	}
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
@@ -172,7 +173,7 @@ func sound(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	if first != "ok" {
-		return types.Errorf(types.Invalid, "it is damaged: %s", first)
+		return types.Errorf(types.Invalid, "it is damaged: %s", first).WithRemedy("use another backup")
 	}
 	return nil
 }

@@ -230,7 +230,7 @@ func TestListingsUseIndexes(t *testing.T) {
 	}
 	var queries []string
 	err = s.readers.Callback().Query().After("gorm:query").Register("capture", func(db *gorm.DB) {
-		queries = append(queries, db.Dialector.Explain(db.Statement.SQL.String(), db.Statement.Vars...))
+		queries = append(queries, db.Explain(db.Statement.SQL.String(), db.Statement.Vars...))
 	})
 	if err != nil {
 		t.Fatal(err)

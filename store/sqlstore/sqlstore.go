@@ -50,7 +50,7 @@ func (c Config) validate() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
-		c.Now = time.Now
+		c.Now = time.Now //nolint:forbidigo // the documented default
 	}
 	if c.DSN == "" {
 		return c, types.Errorf(types.Invalid, "no database named").WithField("db").

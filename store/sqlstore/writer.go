@@ -227,7 +227,7 @@ func (w *writer) group(ctx context.Context, tasks []task, errs []error) error {
 // attempt runs f again while the database is busy, and connects anew if the
 // connection was lost.
 func (w *writer) attempt(ctx context.Context, f func() error) error {
-	deadline := time.Now().Add(busyPatience)
+	var patience <-chan time.Time // begins when the database is busy
 	for again := false; ; again = true {
 		if err := w.connect(ctx); err != nil {
 			return classify(err)
@@ -244,10 +244,17 @@ func (w *writer) attempt(ctx context.Context, f func() error) error {
 				continue
 			}
 		}
-		if !isBusy(err) || time.Now().After(deadline) {
+		if !isBusy(err) {
 			return classify(err)
 		}
-		time.Sleep(time.Duration(rand.Int64N(int64(busyPause))))
+		if patience == nil {
+			patience = time.After(busyPatience)
+		}
+		select {
+		case <-patience:
+			return classify(err)
+		case <-time.After(time.Duration(rand.Int64N(int64(busyPause)))): //nolint:forbidigo // it must differ between processes
+		}
 	}
 }
 

@@ -184,7 +184,7 @@ func cancelling(t *testing.T, s store.Store) {
 func submitOrder(t *testing.T, s store.Store) {
 	f := NewFeed(t, s, "order")
 	var answers []<-chan error
-	for range 700 { // more than one transaction takes
+	for range 300 { // more than one transaction takes
 		tr, a, b := f.Start()
 		answers = append(answers, s.Submit(b), s.Submit(f.Finish(tr, a, 1)))
 	}
@@ -193,7 +193,7 @@ func submitOrder(t *testing.T, s store.Store) {
 	}
 	counts, err := s.Counts(context.Background(), f.Study.ID)
 	check(t, err)
-	same(t, "the counts", types.Counts{Completed: 700}, counts)
+	same(t, "the counts", types.Counts{Completed: 300}, counts)
 }
 
 func emptyBatch(t *testing.T, s store.Store) {

@@ -59,7 +59,7 @@ func manyStudies(t *testing.T, s store.Store) {
 func ownersRace(t *testing.T, s store.Store) {
 	ctx := context.Background()
 	f := NewFeed(t, s, "race")
-	const each = 60
+	const each = 40
 	var wg sync.WaitGroup
 	for range 3 {
 		mine := *f
@@ -101,7 +101,7 @@ func readersAndWriters(t *testing.T, s store.Store) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(done)
-		if err := f.RunTrials(ctx, 60, 3); err != nil {
+		if err := f.RunTrials(ctx, 40, 3); err != nil {
 			t.Error(err)
 		}
 	})
@@ -140,7 +140,7 @@ func readersAndWriters(t *testing.T, s store.Store) {
 		})
 	}
 	wg.Wait()
-	dense(t, s, f.Study.ID, 61)
+	dense(t, s, f.Study.ID, 41)
 }
 
 // CheckDense checks that the study has trials trials, numbered without gap, and

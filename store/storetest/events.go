@@ -156,19 +156,20 @@ func interleaved(t *testing.T, s store.Store) {
 		a *trial.Attempt
 	}
 	open := map[int64]running{}
+	var answers []<-chan error
 	var kinds []string
 	note := func(kind trial.EventKind, number int64) { kinds = append(kinds, fmt.Sprint(kind, number)) }
-	for f.Number < 1200 {
+	for f.Number < 600 {
 		switch {
 		case len(open) < 5:
 			tr, a, b := f.Start()
-			check(t, <-s.Submit(b))
+			answers = append(answers, s.Submit(b))
 			open[tr.Number] = running{tr, a}
 			note(trial.EventCreated, tr.Number)
 			note(trial.EventStarted, tr.Number)
 		case r.IntN(3) == 0:
 			n := slices.Sorted(maps.Keys(open))[r.IntN(len(open))]
-			check(t, <-s.Submit(f.Finish(open[n].t, open[n].a, 1)))
+			answers = append(answers, s.Submit(f.Finish(open[n].t, open[n].a, 1)))
 			delete(open, n)
 			note(trial.EventReported, n)
 			note(trial.EventFinished, n)
@@ -181,8 +182,11 @@ func interleaved(t *testing.T, s store.Store) {
 				})
 				note(trial.EventReported, n)
 			}
-			check(t, <-s.Submit(f.Batch(store.PutReports{Reports: reports})))
+			answers = append(answers, s.Submit(f.Batch(store.PutReports{Reports: reports})))
 		}
+	}
+	for _, a := range answers {
+		check(t, <-a)
 	}
 	var got []string
 	for i, e := range events(t, s, f.Study.ID, 0) {

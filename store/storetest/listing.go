@@ -31,6 +31,7 @@ func variety(t *testing.T, f *Feed, n int) []trial.Trial {
 	}
 	values := []float64{0.5, 0.5, -1, math.Inf(1), math.Inf(-1), math.NaN(), 1e-300, 0.25, 7, 7}
 	var out []trial.Trial
+	var answers []<-chan error
 	for range n {
 		in := fullTrial()
 		in.Number, in.State, in.Metrics = f.Number, states[r.IntN(len(states))], nil
@@ -41,9 +42,12 @@ func variety(t *testing.T, f *Feed, n int) []trial.Trial {
 				in.Metrics = map[string]float64{"loss": values[r.IntN(len(values))], "other": 1}
 			}
 		}
-		check(t, f.Store.Commit(context.Background(), f.Batch(store.AddTrial{Trial: &in},
+		answers = append(answers, f.Store.Submit(f.Batch(store.AddTrial{Trial: &in},
 			store.AddEvents{Events: []trial.Event{f.event(0, trial.EventCreated, in.Number)}})))
 		out = append(out, in)
+	}
+	for _, a := range answers {
+		check(t, <-a)
 	}
 	return out
 }
@@ -132,11 +136,11 @@ func orders() []store.TrialFilter {
 func everyOrder(t *testing.T, s store.Store) {
 	f := NewFeed(t, s, "orders")
 	other := NewFeed(t, s, "beside")
-	all := variety(t, f, 60)
+	all := variety(t, f, 30)
 	variety(t, other, 10)
 	for _, filter := range orders() {
 		want := expected(all, filter)
-		for _, limit := range []int{0, 1, 7, 60} {
+		for _, limit := range []int{0, 1, 7, 30} {
 			filter.Limit = limit
 			same(t, fmt.Sprintf("the listing %+v", filter), want, walk(t, s, f.Study.ID, filter, func() {}))
 		}

@@ -74,8 +74,8 @@ func difference(path string, a, b reflect.Value) string {
 		return fmt.Sprintf("%s: want %v, got %v", path, a, b)
 	}
 	unlike := func() string { return fmt.Sprintf("%s: want %#v, got %#v", path, a.Interface(), b.Interface()) }
-	if x, ok := a.Interface().(time.Time); ok {
-		if y := b.Interface().(time.Time); !x.Equal(y) || y.Location() != time.UTC {
+	if x, ok := reflect.TypeAssert[time.Time](a); ok {
+		if y, _ := reflect.TypeAssert[time.Time](b); !x.Equal(y) || y.Location() != time.UTC {
 			return fmt.Sprintf("%s: want %v, got %v", path, x, y)
 		}
 		return ""

@@ -9,10 +9,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	tuner "github.com/gotuner/tuner"
@@ -119,11 +121,19 @@ func (l *Local) announce() (string, error) {
 	path := filepath.Join(l.cfg.Dir, ".owners", token()[:12]+".lock")
 	lock, err := filelock.Try(path)
 	if err != nil {
-		return "", types.Errorf(types.Unavailable, "take a lock under %s: %w", l.cfg.Dir, err).
-			WithRemedy("choose a folder that can be written, with --dir")
+		return "", unwritable(l.cfg.Dir, err)
 	}
 	l.alive = lock
 	return l.host + "|" + path, nil
+}
+
+// unwritable is the error for a folder of trial directories that cannot be used.
+func unwritable(dir string, err error) error {
+	code, remedy := types.Unavailable, "see whether the disk is full (df), or choose a folder on another with --dir"
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EROFS) {
+		code, remedy = types.Invalid, "make it writable for you, or choose another folder with --dir"
+	}
+	return types.Errorf(code, "the folder of the trials %s cannot be written: %w", dir, err).WithField("dir").WithRemedy("%s", remedy)
 }
 
 // ownerDead reports whether the owner was a process of this machine that has

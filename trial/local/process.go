@@ -85,29 +85,58 @@ type Worker struct {
 // Close lets go of the supervisor; trials that run go on.
 func (w *Worker) Close() error { return errors.Join(w.exec.Close(), w.lock.Release()) }
 
-// Worker makes the agent that runs the trials of a study as processes here.
-func (l *Local) Worker(backend agent.Backend, study types.Study, cfg Processes) (*Worker, error) {
-	spec := study.Spec
+// Check finds what is wrong with how the trials of a study would be run here,
+// before anything is stored or started.
+func Check(spec types.StudySpec, cfg Processes) error {
+	p, err := prepare(spec, cfg)
+	if err != nil {
+		return err
+	}
+	_, err = collect.New(p.collect)
+	return err
+}
+
+// prepared is what the attempts of a study have in common.
+type prepared struct {
+	template *argv.Template
+	env      *procenv.Env
+	gpus     []string
+	collect  collect.Config
+}
+
+func prepare(spec types.StudySpec, cfg Processes) (p prepared, err error) {
 	if spec.Run == nil {
-		return nil, types.Errorf(types.Conflict, "the study %s has no command: its trials are told, not run", spec.Name)
+		return p, types.Errorf(types.Conflict, "the study %s has no command: its trials are told, not run", spec.Name).
+			WithRemedy("choose another name for a study that runs a command")
 	}
 	sp, err := space.Parse(spec.Space)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	tmpl, _, err := Template(*spec.Run, sp)
-	if err != nil {
-		return nil, err
+	if p.template, _, err = Template(*spec.Run, sp); err != nil {
+		return p, err
 	}
-	env, err := procenv.New(procenv.Config{Base: cfg.Environ, Extra: spec.Run.Env})
-	if err != nil {
-		return nil, err
+	if p.env, err = procenv.New(procenv.Config{Base: cfg.Environ, Extra: spec.Run.Env}); err != nil {
+		return p, err
 	}
-	gpus := cfg.GPUs
-	if len(gpus) > 0 {
-		if gpus, err = env.Devices(gpus); err != nil {
-			return nil, err
+	if len(cfg.GPUs) > 0 {
+		if p.gpus, err = p.env.Devices(cfg.GPUs); err != nil {
+			return p, err
 		}
+	}
+	p.collect = collect.Config{Step: spec.Run.Step, Regex: spec.Run.MetricRegex, FileOnly: spec.Run.MetricFile != ""}
+	for _, o := range spec.Objectives {
+		p.collect.Metrics = append(p.collect.Metrics, o.Metric)
+	}
+	return p, nil
+}
+
+// Worker makes the agent that runs the trials of a study as processes here.
+func (l *Local) Worker(backend agent.Backend, study types.Study, cfg Processes) (*Worker, error) {
+	spec := study.Spec
+	p, err := prepare(spec, cfg)
+	if err != nil {
+		return nil, err
 	}
 	root := l.StudyDir(spec.Project, spec.Name)
 	state, lock, err := agentDir(root)
@@ -118,24 +147,18 @@ func (l *Local) Worker(backend agent.Backend, study types.Study, cfg Processes) 
 	if err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
-	var objectives []string
-	for _, o := range spec.Objectives {
-		objectives = append(objectives, o.Metric)
-	}
-	collecting := collect.Config{Metrics: objectives, Step: spec.Run.Step, Regex: spec.Run.MetricRegex,
-		FileOnly: spec.Run.MetricFile != ""}
 	a := agent.New(agent.Config{
 		Backend: backend, Executor: exec, ExecutorName: ProcessExecutor, Study: study.ID,
 		Worker: l.host + ":" + state, Node: l.host, Slots: max(cfg.Slots, 1), Texts: true,
 		NewKey: token, Until: cfg.Until, Hooks: cfg.Hooks, Logger: l.cfg.Logger,
 		Launcher: &agent.Processes{
-			Project: spec.Project, Study: spec.Name, Run: *spec.Run, Root: root, Template: tmpl, Env: env,
-			GPUs: gpus, Objectives: objectives, Now: time.Now, Warn: cfg.Warn, Missing: cfg.Missing,
+			Project: spec.Project, Study: spec.Name, Run: *spec.Run, Root: root, Template: p.template, Env: p.env,
+			GPUs: p.gpus, Objectives: p.collect.Metrics, Now: time.Now, Warn: cfg.Warn, Missing: cfg.Missing,
 			NewCollector: func(cursor string) (collect.Collector, error) {
 				if cursor == "" {
-					return collect.New(collecting)
+					return collect.New(p.collect)
 				}
-				return collect.Restore(collecting, cursor)
+				return collect.Restore(p.collect, cursor)
 			},
 		},
 	})
@@ -151,14 +174,24 @@ func agentDir(root string) (string, *filelock.Lock, error) {
 		lock, err := filelock.Try(filepath.Join(dir, "agent.lock"))
 		switch {
 		case err == nil:
-			return dir, lock, nil
+			return dir, lock, probe(root, lock)
 		case errors.Is(err, filelock.ErrHeld):
-		case errors.Is(err, os.ErrPermission):
-			return "", nil, types.Errorf(types.Unavailable, "cannot write under %s: %w", root, err).
-				WithRemedy("choose another folder with --dir")
 		default:
-			return "", nil, types.Errorf(types.Unavailable, "take a lock under %s: %w", root, err)
+			return "", nil, unwritable(root, err)
 		}
 	}
 	return "", nil, types.Errorf(types.Conflict, "too many agents of this study run on this machine")
+}
+
+// probe makes sure that directories of trials can be made, for a fault of that
+// kind would be waited for later.
+func probe(root string, lock *filelock.Lock) error {
+	dir, err := os.MkdirTemp(root, ".probe-")
+	if err == nil {
+		err = os.Remove(dir)
+	}
+	if err != nil {
+		return errors.Join(unwritable(root, err), lock.Release())
+	}
+	return nil
 }

@@ -54,6 +54,10 @@ func (f *dbFlags) dsn() (string, error) {
 	case isPostgres(db):
 		return db, nil
 	}
+	if scheme, _, ok := strings.Cut(db, "://"); ok && scheme != "sqlite" {
+		return "", usagef("there are no databases of the kind %s://", scheme).WithField("--db").
+			WithRemedy("name a file, or postgres://USER@HOST/NAME")
+	}
 	db = strings.TrimPrefix(db, "sqlite:")
 	if !filepath.IsAbs(db) {
 		db = filepath.Join(f.st.Dir, db)

@@ -300,10 +300,10 @@ func (d *doctor) disk(what, dir string) {
 	}
 }
 
-// existing is the nearest folder above dir that is there.
+// existing is dir, or what is nearest above it and there.
 func existing(dir string) string {
 	for {
-		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		if _, err := os.Stat(dir); err == nil {
 			return dir
 		}
 		up := filepath.Dir(dir)

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/gotuner/tuner/api/types"
 )
@@ -61,4 +62,13 @@ func complain(st *State, err error) {
 	if msg != "" {
 		fmt.Fprintf(st.Stderr, "tuner: %s\n", msg)
 	}
+}
+
+// cause is the reason of a failed operation on a file, whose path the caller
+// names in its own words.
+func cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }

@@ -97,7 +97,10 @@ func exportTo(st *State, file string, do func(w *bufio.Writer) error) (err error
 	if err = join(err, tmp.Close()); err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), path)
+	if err = os.Rename(tmp.Name(), path); err != nil {
+		return usagef("write %s: %w", file, cause(err)).WithField("--file")
+	}
+	return nil
 }
 
 // path is a file that the user named.

@@ -25,6 +25,9 @@ const (
 	followState = 10 // times followFile
 )
 
+// errStarting is why an attempt that was only handed out has no log.
+var errStarting = errors.New("is about to start and has no log yet")
+
 // logFlags are the flags of tuner log.
 type logFlags struct {
 	attempt int
@@ -73,6 +76,12 @@ func logCommand(st *State, db *dbFlags) *cobra.Command {
 
 func (f *logFlags) print(ctx context.Context, st *State, db store.Store, study trial.Study, number int64) error {
 	a, err := f.find(ctx, db, study, number)
+	for errors.Is(err, errStarting) && f.follow {
+		if err := wait(ctx, followFile); err != nil {
+			return err
+		}
+		a, err = f.find(ctx, db, study, number)
+	}
 	if err != nil {
 		return err
 	}
@@ -135,7 +144,7 @@ func (f *logFlags) find(ctx context.Context, db store.Store, study trial.Study, 
 	}
 	if err == nil && a.Dir == "" {
 		if !a.State.Finished() {
-			return a, types.Errorf(types.NotFound, "attempt %d of trial %d is about to start and has no log yet", n, number)
+			return a, types.Errorf(types.NotFound, "attempt %d of trial %d %w", n, number, errStarting).WithRemedy("wait for it with -f")
 		}
 		return a, types.Errorf(types.NotFound, "attempt %d of trial %d ran inside a program (%s) and has no log", n, number, orDefault(a.Executor, "in-process"))
 	}

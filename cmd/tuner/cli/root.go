@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,11 +63,10 @@ tuner help contract  what your program gets and what it has to print`,
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%s", strings.TrimSpace(err.Error())).WithRemedy("see tuner help %s", c.Name())
-	})
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(st, c, err) })
 	db := &dbFlags{st: st}
 	db.register(root.PersistentFlags())
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return db.applyProfile(c.Flags()) }
 	for _, add := range []func(*State, *dbFlags) *cobra.Command{
 		sweepCommand, lsCommand, showCommand, trialsCommand, bestCommandLine, logCommand, exportCommand, importCommand,
 		enqueueCommand, stopCommand, pauseCommand, resumeCommand, editCommand, rmCommand, gcCommand,

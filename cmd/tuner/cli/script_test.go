@@ -8,10 +8,22 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gotuner/tuner/internal/pgtest"
 )
 
+var postgres pgtest.Server
+
+// tests are all tests, with an end of the server that they started.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	defer postgres.Stop()
+	return t.M.Run()
+}
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tests{m}, map[string]func(){
 		"tuner": func() { os.Exit(Main(System())) },
 	})
 }
@@ -22,15 +34,27 @@ const patience = 20 * time.Second
 // TestScript runs the transcripts under testdata/script: the real program with
 // real databases and processes. Their command await repeats a command until it
 // succeeds and its output matches a pattern.
-func TestScript(t *testing.T) {
+func TestScript(t *testing.T) { runScripts(t, "testdata/script", nil) }
+
+// TestPostgresScript runs the commands against PostgreSQL.
+func TestPostgresScript(t *testing.T) {
+	dsn := postgres.DSN(t)
+	runScripts(t, "testdata/postgres", map[string]string{"TUNER_DB": dsn})
+}
+
+func runScripts(t *testing.T, dir string, env map[string]string) {
+	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("the local executor does not run there")
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_DATA_HOME", e.WorkDir+"/data")
 			e.Setenv("TZ", "UTC")
+			for k, v := range env {
+				e.Setenv(k, v)
+			}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"await": await},

@@ -166,7 +166,7 @@ func runFacts(run types.RunSpec) []fact {
 	}
 	for _, f := range []fact{
 		{"timeout", durationText(run.Timeout)}, {"grace", durationText(run.Grace)}, {"stop signal", run.StopSignal},
-		{"step", run.Step}, {"metric regex", strings.Join(run.MetricRegex, "  ")}, {"metric file", run.MetricFile},
+		{"step", run.Step}, {"metric regex", strings.Join(run.MetricRegex, "  ")}, {"metric file", run.MetricFile}, {"keep", run.Keep},
 	} {
 		if f.text != "" {
 			out = append(out, f)

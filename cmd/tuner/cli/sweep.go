@@ -132,6 +132,9 @@ func clearUnless[T any](fs *pflag.FlagSet, name string, p **T) {
 func (f *sweepFlags) settings(st *State, fs *pflag.FlagSet, args []string) (sweepfile.File, *sweepfile.Source, error) {
 	f.given(fs)
 	v := f.file
+	if err := emptyFlag(fs); err != nil {
+		return v, nil, err
+	}
 	if err := f.objective(&v); err != nil {
 		return v, nil, err
 	}
@@ -159,7 +162,8 @@ func (f *sweepFlags) settings(st *State, fs *pflag.FlagSet, args []string) (swee
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return v, nil, usagef("read the sweep file: %w", err)
+		return v, nil, usagef("cannot read %s: %w", path, cause(err)).WithField("--file (-f)").
+			WithRemedy("check the path; --save writes such a file")
 	}
 	base, src, err := sweepfile.Decode(f.path, b)
 	if err != nil {
@@ -201,7 +205,7 @@ func commandOf(fs *pflag.FlagSet, args []string) ([]string, error) {
 		return nil, usagef("what is %q?", strings.Join(stray, " ")).WithRemedy("put -- before your command: tuner sweep … -- COMMAND")
 	}
 	if len(args) == 0 {
-		return nil, usagef("there is no command behind --")
+		return nil, usagef("there is no command behind --").WithRemedy("write it there, as in: -- python train.py {args}")
 	}
 	return args, nil
 }

@@ -73,6 +73,11 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 	if v.Counts.Queued+v.Counts.Running > 0 {
 		fmt.Fprintf(&b, "%d trials are left in the queue; run the same sweep again to go on\n", v.Counts.Queued+v.Counts.Running)
 	}
+	if saved, err := r.wouldSave(ctx); err != nil {
+		return err
+	} else if saved != "" && !r.flags.quiet {
+		b.WriteString("note: " + saved + "\n")
+	}
 	if len(v.Best) > 0 && !r.flags.quiet {
 		r.hints(&b)
 	}

@@ -40,51 +40,58 @@ func runSweep(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pf
 	if file.Dir != "" && db.dir == "" {
 		db.dir = file.Dir
 	}
+	if file.URL != "" && db.url == "" {
+		db.url = file.URL
+	}
+	if fs.Changed("project") {
+		file.Project = db.project
+	}
+	faults := &sweepErrors{flags: f, fs: fs, src: src}
 	p, err := makePlan(st, file, db.project)
 	if err != nil {
-		return locate(src, err)
+		return faults.locate(types.StudySpec{}, err)
 	}
 	p.spec.Extend = f.extend
 	switch {
 	case f.save != "":
 		return saveSweep(st, f.save, file)
-	case f.dryRun != 0:
-		return dryRun(ctx, st, p, f.dryRun)
+	case fs.Changed("dry-run"):
+		return faults.locate(p.spec, dryRun(ctx, st, p, f.dryRun))
+	}
+	p.until, err = deadline(st, file)
+	if err != nil {
+		return err
 	}
 	l, err := db.open(ctx)
 	if err != nil {
 		return err
 	}
-	err = sweepIn(ctx, st, db, l, f, file, p, src)
+	err = sweepIn(ctx, st, db, l, f, file, p, faults)
 	return errors.Join(err, l.Close())
 }
 
-func locate(src *sweepfile.Source, err error) error {
-	if src == nil {
-		return err
-	}
-	return src.Locate(err)
-}
-
-// sweepIn runs a sweep in an open database.
-func sweepIn(ctx context.Context, st *State, db *dbFlags, l *local.Local, f *sweepFlags, file sweepfile.File, p *plan, src *sweepfile.Source) error {
-	if err := complete(ctx, l, p); err != nil {
-		return err
+// sweepIn runs a sweep in an open database. Whatever can be wrong is found
+// before anything is stored.
+func sweepIn(ctx context.Context, st *State, db *dbFlags, l *local.Local, f *sweepFlags, file sweepfile.File, p *plan, faults *sweepErrors) error {
+	if err := complete(ctx, l, p, file); err != nil {
+		return faults.locate(p.spec, err)
 	}
 	checked, err := l.Engine.Check(ctx, p.spec)
-	if err != nil {
-		return locate(src, err)
+	if err == nil {
+		err = bounded(checked.Spec, file)
 	}
-	if err := bounded(checked.Spec, file); err != nil {
-		return err
+	if err == nil {
+		err = local.Check(checked.Spec, local.Processes{Environ: st.Environ, GPUs: file.GPUs})
+	}
+	if err == nil {
+		err = checkProgram(st, *checked.Spec.Run)
+	}
+	if err != nil {
+		return faults.locate(p.spec, err)
 	}
 	study, err := l.Engine.OpenStudy(ctx, p.spec)
 	if err != nil {
-		return err
-	}
-	if study.Spec.Run == nil {
-		return types.Errorf(types.Conflict, "the study %s has no command: its trials are told, not run", study.Spec.Name).
-			WithRemedy("choose another --name")
+		return faults.locate(p.spec, err)
 	}
 	run := &sweepRun{st: st, db: db, local: l, study: study, flags: f, plan: p}
 	run.display = newView(st, f, study,
@@ -93,16 +100,18 @@ func sweepIn(ctx context.Context, st *State, db *dbFlags, l *local.Local, f *swe
 	if err := run.announce(); err != nil {
 		return err
 	}
-	until, err := deadline(st, file)
-	if err != nil {
-		return err
-	}
-	return run.run(ctx, file, until)
+	return run.run(ctx, file, p.until)
 }
 
-// complete makes sure that a new study has all it needs.
-func complete(ctx context.Context, l *local.Local, p *plan) error {
-	_, err := l.Store.Study(ctx, p.spec.Project, p.spec.Name)
+// complete makes sure that a new study has all it needs, and reads the points
+// to try of a continuation that leaves the parameters out.
+func complete(ctx context.Context, l *local.Local, p *plan, file sweepfile.File) error {
+	stored, err := l.Store.Study(ctx, p.spec.Project, p.spec.Name)
+	if err == nil && p.space == nil {
+		if p.space, err = space.Parse(stored.Spec.Space); err == nil {
+			err = p.tryPoints(file.Try)
+		}
+	}
 	if types.CodeOf(err) != types.NotFound {
 		return err
 	}
@@ -143,7 +152,7 @@ func deadline(st *State, file sweepfile.File) (<-chan time.Time, error) {
 	}
 	sec, err := strconv.ParseInt(end, 10, 64)
 	if err != nil {
-		return nil, usagef("SLURM_JOB_END_TIME=%q is no time in seconds", end)
+		return nil, usagef("SLURM_JOB_END_TIME=%q is no time in seconds", end).WithRemedy("unset it, or say how long with --for")
 	}
 	return time.After(time.Unix(sec, 0).Add(-slurmMargin).Sub(st.Now())), nil
 }
@@ -161,11 +170,13 @@ func saveSweep(st *State, path string, file sweepfile.File) error {
 		return usagef("%s exists", path).WithField("--save").WithRemedy("remove it, or choose another name")
 	}
 	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, b, 0o644); err != nil {
-		return usagef("write the sweep file: %w", err)
+	err = os.WriteFile(tmp, b, 0o644)
+	if err == nil {
+		err = os.Rename(tmp, path)
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		return usagef("write the sweep file: %w", err)
+	if err != nil {
+		_ = os.Remove(tmp) // it may be half written, or not there at all
+		return usagef("cannot write %s: %w", path, cause(err)).WithField("--save").WithRemedy("choose a folder that you can write to")
 	}
 	_, err = fmt.Fprintf(st.Stderr, "saved; run it with: tuner sweep -f %s\n", argv.Quote([]string{path}))
 	return err
@@ -173,11 +184,14 @@ func saveSweep(st *State, path string, file sweepfile.File) error {
 
 // dryRun prints the commands of the first trials, from a study in memory.
 func dryRun(ctx context.Context, st *State, p *plan, n int) error {
-	if n < 0 {
-		return usagef("%d is no number of trials", n).WithField("--dry-run")
+	if n < 1 {
+		return usagef("%d is no number of trials", n).WithField("dry_run").WithRemedy("give the number of commands to print, as in --dry-run 3")
 	}
 	if p.space == nil || len(p.spec.Run.Command) == 0 || len(p.spec.Objectives) == 0 {
-		return usagef("a dry run needs parameters, a metric and a command")
+		return usagef("a dry run needs parameters, a metric and a command").WithField("dry_run").WithRemedy("give -p, --min or --max, and -- COMMAND")
+	}
+	if err := local.Check(p.spec, local.Processes{Environ: st.Environ}); err != nil {
+		return err
 	}
 	l, err := local.Open(ctx, local.Config{DB: local.Memory})
 	if err != nil {
@@ -403,6 +417,7 @@ func (r *sweepRun) signal(sig os.Signal) {
 	n := r.signals
 	r.mu.Unlock()
 	if sig == syscall.SIGHUP {
+		r.display.note("leaving the running trials to themselves; the same sweep finds them again")
 		r.worker.Detach()
 		return
 	}
@@ -499,8 +514,11 @@ func (r *sweepRun) failures() string {
 	}
 	if last >= 0 {
 		msg += fmt.Sprintf("; trial %d:", last) + tailOf(r.dirs[last], "stderr.log")
+		if len(agent.Tail(filepath.Join(r.dirs[last], "stderr.log"), 1)) == 0 {
+			msg += tailOf(r.dirs[last], "stdout.log")
+		}
 	}
-	return msg + fmt.Sprintf("\n  look at the others with tuner log %s NUMBER --stderr; fix the command and run the same sweep again", r.study.Spec.Name)
+	return msg + fmt.Sprintf("\n  look at the others with tuner log %s NUMBER --stderr; mend the program and run the same sweep again", r.study.Spec.Name)
 }
 
 func (r *sweepRun) lastReason(ctx context.Context) string {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/cmd/tuner/cli/sweepfile"
@@ -29,7 +30,8 @@ type plan struct {
 	space    *space.Space
 	params   []space.Parameter
 	template *argv.Template
-	notes    []string // what the user should know before it runs
+	notes    []string         // what the user should know before it runs
+	until    <-chan time.Time // when no new trials begin; nil never
 	jobs     int
 }
 
@@ -125,6 +127,10 @@ func makePlan(st *State, f sweepfile.File, project string) (*plan, error) {
 
 func (p *plan) searchSpace(f sweepfile.File) (err error) {
 	if len(f.Params) == 0 {
+		if len(f.Constraints) > 0 {
+			return usagef("a constraint comes with the parameters that it is about").WithField("constraint").
+				WithRemedy("give them too, such as -p lr=1e-5..1e-1:log")
+		}
 		return nil
 	}
 	args := make([]string, len(f.Params))
@@ -140,10 +146,15 @@ func (p *plan) searchSpace(f sweepfile.File) (err error) {
 		return err
 	}
 	p.spec.Space = p.space.AppendJSON(nil)
-	for i, t := range f.Try {
+	return p.tryPoints(f.Try)
+}
+
+// tryPoints reads the points to evaluate first.
+func (p *plan) tryPoints(points []sweepfile.Point) error {
+	for i, t := range points {
 		q, err := p.tryPoint(t)
 		if err != nil {
-			return at(err, fmt.Sprintf("try[%d]", i))
+			return within(err, fmt.Sprintf("try[%d]", i))
 		}
 		p.spec.Try = append(p.spec.Try, q)
 	}
@@ -170,18 +181,23 @@ func (p *plan) tryPoint(t sweepfile.Point) (types.Params, error) {
 }
 
 func (p *plan) names() []string {
-	out := make([]string, len(p.params))
-	for i := range p.params {
-		out[i] = p.params[i].Name
+	out := make([]string, p.space.Len())
+	for i := range out {
+		out[i] = p.space.Param(i).Name
 	}
 	return out
 }
 
-func at(err error, field string) error {
-	if e, ok := errors.AsType[*types.Error](err); ok && e.Field == "" {
-		return e.WithField(field)
+// within says in which part of the sweep the place of an error lies.
+func within(err error, part string) error {
+	e, ok := errors.AsType[*types.Error](err)
+	if !ok {
+		return err
 	}
-	return err
+	inner := *e
+	rest, _ := strings.CutPrefix(e.Field, "params")
+	inner.Field = part + rest
+	return &inner
 }
 
 func (p *plan) goals(f sweepfile.File) (err error) {
@@ -195,59 +211,14 @@ func (p *plan) goals(f sweepfile.File) (err error) {
 	}
 	if f.Algorithm != "" {
 		if p.spec.Algorithm, err = trial.ParseComponent(f.Algorithm); err != nil {
-			return at(err, "algorithm")
+			return within(err, "algorithm")
 		}
 	}
 	if f.Stopper != "" {
 		p.spec.Stopper, err = trial.ParseComponent(f.Stopper)
 	}
-	return at(err, "stopper")
-}
-
-// limits takes over the numbers, none of which may be negative.
-func (p *plan) limits(f sweepfile.File) error {
-	for _, n := range []struct {
-		flag    string
-		v       *int64
-		least   int64
-		meaning string
-	}{
-		{"trials (-n)", f.Trials, 1, "the number of trials"}, {"jobs (-j)", f.Jobs, 1, "the number of trials at once"},
-		{"seed", f.Seed, 1, "a seed"}, {"patience", f.Patience, 1, "a number of trials"},
-		{"max-failures", f.MaxFailures, -1, "a number of trials, or -1 for no limit"},
-		{"retries", f.Retries, -1, "a number of retries, or -1 for none"},
-		{"infeasible-exit", f.InfeasibleExit, 1, "an exit code from 1 to 255"},
-	} {
-		if n.v != nil && *n.v < n.least {
-			return usagef("%d is too small: it is %s, at least %d", *n.v, n.meaning, n.least).WithField("--" + n.flag)
-		}
-	}
-	for _, d := range []struct {
-		flag string
-		v    *types.Duration
-	}{{"for", dur(f.For)}, {"timeout", dur(f.Timeout)}} {
-		if d.v != nil && *d.v <= 0 {
-			return usagef("the duration must be positive").WithField("--" + d.flag)
-		}
-	}
-	set(&p.spec.Budget.Trials, f.Trials)
-	set(&p.spec.Budget.Patience, f.Patience)
-	set(&p.spec.Budget.MaxFailures, f.MaxFailures)
-	set(&p.spec.Seed, f.Seed)
-	p.spec.Budget.Target = f.Target
-	if f.Retries != nil {
-		p.spec.Retries = int(*f.Retries)
-		if p.spec.Retries == 0 {
-			p.spec.Retries = -1 // "none", where 0 in the spec is the default
-		}
-	}
-	p.spec.Strategy = f.MetricStrategy
-	p.jobs = max(1, len(f.GPUs))
-	if f.Jobs != nil {
-		p.jobs = int(*f.Jobs)
-	}
-	if len(f.GPUs) > 0 && p.jobs > len(f.GPUs) {
-		p.notes = append(p.notes, fmt.Sprintf("%d trials at once share %d GPUs", p.jobs, len(f.GPUs)))
+	if err != nil {
+		return within(err, "stopper")
 	}
 	return nil
 }
@@ -269,48 +240,58 @@ func (p *plan) command(st *State, f sweepfile.File) error {
 		run.Timeout = types.Duration(*f.Timeout)
 	}
 	if f.Grace != nil {
-		run.Grace = types.Duration(*f.Grace)
+		// 0 in the spec is the default; a user who writes 0 means at once.
+		run.Grace = types.Duration(max(*f.Grace, time.Millisecond))
 	}
 	if f.InfeasibleExit != nil {
 		run.InfeasibleExit = int(*f.InfeasibleExit)
 	}
 	if s := run.StopSignal; s != "" && !slices.Contains([]string{"TERM", "INT", "USR1"}, s) {
-		return usagef("%q is no stop signal", s).WithField("--stop-signal").WithRemedy("use TERM, INT or USR1")
+		return usagef("%q is no stop signal", s).WithField("stop_signal").WithRemedy("use TERM, INT or USR1")
 	}
 	if _, err := parseKeep(run.Keep); err != nil {
-		return err
+		return within(err, "keep")
 	}
 	if run.Dir != "{trial.dir}" && run.Dir != "" {
 		if !filepath.IsAbs(run.Dir) {
 			run.Dir = filepath.Join(st.Dir, run.Dir)
 		}
 		if info, err := os.Stat(run.Dir); err != nil || !info.IsDir() {
-			return usagef("there is no directory %s", run.Dir).WithField("--cwd")
+			return usagef("there is no directory %s", run.Dir).WithField("cwd").WithRemedy("make it, or give {trial.dir} for the trial's own")
 		}
 	}
 	p.spec.Run = run
-	if p.space == nil || len(f.Command) == 0 {
-		return nil // a continuation; the study's own space is checked with the command
+	if len(f.Command) == 0 {
+		return nil // a continuation
 	}
-	var notes []string
-	var err error
-	if p.template, notes, err = local.Template(*run, p.space); err != nil {
-		return err
-	}
-	p.notes = append(p.notes, notes...)
-	if err := procenv.CheckNames(p.names()); err != nil {
-		return err
-	}
-	if !strings.ContainsAny(f.Command[0], "{}") {
-		dir := run.Dir
-		if dir == "{trial.dir}" {
-			dir = st.Dir
+	if p.space != nil {
+		var notes []string
+		var err error
+		if p.template, notes, err = local.Template(*run, p.space); err != nil {
+			return err
 		}
-		if _, err := executor.FindExecutable(f.Command[0], dir, st.Environ); err != nil && types.CodeOf(err) != types.Unsupported {
+		p.notes = append(p.notes, notes...)
+		if err := procenv.CheckNames(p.names()); err != nil {
 			return err
 		}
 	}
-	return nil
+	return checkProgram(st, *run)
+}
+
+// checkProgram makes sure that there is a program to run.
+func checkProgram(st *State, run types.RunSpec) error {
+	if len(run.Command) == 0 || strings.ContainsAny(run.Command[0], "{}") {
+		return nil
+	}
+	dir := run.Dir
+	if dir == "{trial.dir}" {
+		dir = st.Dir
+	}
+	err := executor.CheckProgram(run.Command[0], dir, st.Environ)
+	if types.CodeOf(err) == types.Unsupported {
+		return nil // it fails with its own sentence
+	}
+	return err
 }
 
 var noName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)

@@ -34,6 +34,8 @@ type sweepView struct {
 	drawn   int   // lines of the block on the screen
 	stop    chan struct{}
 	stopped sync.WaitGroup
+	// troubles has when each trouble that goes on was shown last.
+	troubles map[string]time.Time
 }
 
 type viewMode int
@@ -137,6 +139,11 @@ func (v *sweepView) write(s string) { _, _ = fmt.Fprint(v.st.Stderr, s) }
 func (v *sweepView) note(text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.say(text)
+}
+
+// say is note for callers that hold mu.
+func (v *sweepView) say(text string) {
 	switch v.mode {
 	case viewBlock:
 		if v.drawn == 0 {
@@ -176,13 +183,44 @@ func (v *sweepView) hooks(ended func(types.Lease, types.FinishReply)) agent.Hook
 			ended(l, reply)
 			v.ended(l, req, reply)
 		},
-		Trouble: func(err error) { v.note("trouble: " + err.Error()) },
+		Trouble: v.trouble,
 	}
+}
+
+// troubleEvery is how often a trouble that goes on is shown.
+const troubleEvery = time.Minute
+
+// trouble shows a fault that the sweep goes on after.
+func (v *sweepView) trouble(err error) {
+	text, now := err.Error(), v.st.Now()
+	v.mu.Lock()
+	at, again := v.troubles[text]
+	show := !again || now.Sub(at) >= troubleEvery
+	if show {
+		if v.troubles == nil {
+			v.troubles = map[string]time.Time{}
+		}
+		v.troubles[text] = now
+	}
+	v.mu.Unlock()
+	if show {
+		v.note("trouble: " + text)
+	}
+}
+
+// over ends the troubles: a trial was started or finished. The caller holds mu.
+func (v *sweepView) over() {
+	if len(v.troubles) == 0 {
+		return
+	}
+	clear(v.troubles)
+	v.say("the trouble is over, going on")
 }
 
 func (v *sweepView) started(l types.Lease, _ int, adopted bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.over()
 	r := &runningTrial{since: v.st.Now(), Running: progress.Running{Number: l.Ref.Trial, Point: progress.Point{Params: l.Params, Texts: l.Texts}}}
 	notice := ""
 	if adopted {
@@ -219,6 +257,9 @@ func (v *sweepView) stopping(l types.Lease, d types.Decision) {
 func (v *sweepView) ended(l types.Lease, req types.FinishRequest, reply types.FinishReply) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if reply.State != "" {
+		v.over()
+	}
 	best := int64(-1)
 	if v.view.Best != nil {
 		best = v.view.Best.Number

@@ -29,6 +29,9 @@ func Supervise(context.Context, []string) error { return unsupported() }
 // FindExecutable returns an Unsupported error.
 func FindExecutable(string, string, []string) (string, error) { return "", unsupported() }
 
+// CheckProgram returns an Unsupported error.
+func CheckProgram(string, string, []string) error { return unsupported() }
+
 // Start returns an Unsupported error.
 func (*Executor) Start(context.Context, executor.Spec) (string, error) { return "", unsupported() }
 

@@ -1,6 +1,6 @@
 // Package procenv builds the environment of a trial's process: the caller's
 // own, the user's additions, and the TUNER_ variables that tell the process
-// what it runs (docs/guide/contract.md).
+// what it runs (docs/guide/process-contract.md).
 //
 // It is pure: it reads no environment and no files.
 package procenv
@@ -179,6 +179,10 @@ func (e *Env) Devices(gpus []string) ([]string, error) {
 	out := make([]string, 0, len(gpus))
 	for _, g := range gpus {
 		device, ok := e.device(g)
+		if !ok && !wellFormed(g) {
+			return nil, types.Errorf(types.Invalid, "%q is no GPU", g).WithField("gpus").
+				WithRemedy("write their indices or names, as in 0,1")
+		}
 		if !ok {
 			return nil, types.Errorf(types.Invalid, "GPU %q is not among the %d of %s=%s",
 				g, len(e.devices), cuda, strings.Join(e.devices, ",")).WithField("gpus").
@@ -194,7 +198,7 @@ func (e *Env) Devices(gpus []string) ([]string, error) {
 }
 
 func (e *Env) device(gpu string) (string, bool) {
-	if strings.TrimSpace(gpu) == "" || strings.ContainsAny(gpu, ",\x00") {
+	if !wellFormed(gpu) {
 		return "", false
 	}
 	if e.devices == nil {
@@ -207,6 +211,10 @@ func (e *Env) device(gpu string) (string, bool) {
 		return e.devices[i], true
 	}
 	return gpu, slices.Contains(e.devices, gpu)
+}
+
+func wellFormed(gpu string) bool {
+	return strings.TrimSpace(gpu) != "" && !strings.ContainsAny(gpu, ",\x00")
 }
 
 // splitDevices reads CUDA_VISIBLE_DEVICES. CUDA ignores everything from the
