@@ -7,9 +7,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"log"
 	"math"
 	"os"
 	"os/signal"
@@ -23,13 +23,15 @@ func main() {
 	db := flag.String("db", "inprocess.db", "database")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *db, *trials); err != nil {
-		log.Fatal(err)
+	err := run(ctx, *db, *trials)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, db string, trials int64) error {
+func run(ctx context.Context, db string, trials int64) (err error) {
 	var space tuner.Space
 	lr := tuner.Range(&space, "lr", 1e-4, 1.0, tuner.Log())
 	method := tuner.Choice(&space, "method", "plain", "momentum")
@@ -39,7 +41,7 @@ func run(ctx context.Context, db string, trials int64) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { err = errors.Join(err, client.Close()) }()
 	study, err := client.Study(ctx, tuner.Config{Name: "descent", Space: &space, Trials: trials, Stopper: "median",
 		Objectives: []tuner.Objective{tuner.Minimize("height")}})
 	if err != nil {
