@@ -54,10 +54,14 @@ func asymmetry(n int, beta float64) []float64 {
 // asymmetric is T_asy of the definitions: it bends the positive half axis.
 func asymmetric(x, p float64) float64 {
 	if x > 0 {
-		return math.Pow(x, 1+p*math.Sqrt(x))
+		return power(x, 1+p*math.Sqrt(x))
 	}
 	return x
 }
+
+// power is x^y for x ≥ 0, to within a few units of the last place and in a third
+// of the time of math.Pow.
+func power(x, y float64) float64 { return math.Exp(y * math.Log(x)) }
 
 // f1.
 func (b *bbob) sphere(x []float64) float64 {
@@ -132,7 +136,7 @@ func (b *bbob) attractiveSector(x []float64) float64 {
 		}
 		s += z * z
 	}
-	return math.Pow(oscillate(s), 0.9)
+	return power(oscillate(s), 0.9)
 }
 
 // f7: plateaus, except for a slight slope of the first coordinate.
@@ -236,7 +240,7 @@ func (b *bbob) sharpRidge(x []float64) float64 {
 func (b *bbob) differentPowers(x []float64) float64 {
 	s := 0.0
 	for i, z := range b.rotated(x) {
-		s += math.Pow(math.Abs(z), b.power[i])
+		s += power(math.Abs(z), b.power[i])
 	}
 	return math.Sqrt(s)
 }
@@ -254,6 +258,10 @@ func (b *bbob) rastrigin(x []float64) float64 {
 // weierstrassTerms is the number of summands of the Weierstrass series.
 const weierstrassTerms = 12
 
+// weierstrassRun is the number of summands from one cosine. cos 3t is
+// 4·cos³t - 3·cos t, which is faster and loses at most a digit each time.
+const weierstrassRun = 3
+
 // f16.
 func (b *bbob) weierstrass(x []float64) float64 {
 	z := b.rotated(x)
@@ -263,9 +271,14 @@ func (b *bbob) weierstrass(x []float64) float64 {
 	b.m2.apply(b.u, z)
 	s, bottom := 0.0, 0.0
 	for _, v := range b.u {
-		amplitude, frequency := 1.0, 2*math.Pi
-		for range weierstrassTerms {
-			s += amplitude * math.Cos(frequency*(v+0.5))
+		amplitude, frequency, c := 1.0, 2*math.Pi, 0.0
+		for k := range weierstrassTerms {
+			if k%weierstrassRun == 0 {
+				c = math.Cos(frequency * (v + 0.5))
+			} else {
+				c *= 4*c*c - 3
+			}
+			s += amplitude * c
 			amplitude /= 2
 			frequency *= 3
 		}
@@ -289,7 +302,7 @@ func (b *bbob) schaffers(x []float64) float64 {
 	s := 0.0
 	for i := range b.dim - 1 {
 		q := b.u[i]*b.u[i] + b.u[i+1]*b.u[i+1]
-		w := math.Sin(50 * math.Pow(q, 0.1))
+		w := math.Sin(50 * power(q, 0.1))
 		s += math.Sqrt(math.Sqrt(q)) * (1 + w*w)
 	}
 	s /= float64(b.dim - 1)
@@ -342,7 +355,7 @@ func (b *bbob) katsuura(x []float64) float64 {
 			t := p * z
 			s += math.Abs(t-math.Floor(t+0.5)) / p
 		}
-		product *= math.Pow(1+float64(i+1)*s, exponent)
+		product *= power(1+float64(i+1)*s, exponent)
 	}
 	return 10/n/n*(product-1) + penalty(x)
 }

@@ -14,7 +14,7 @@ func lock(f *os.File, wait bool) error {
 	}
 	err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, &windows.Overlapped{})
 	switch {
-	case errors.Is(err, windows.ERROR_LOCK_VIOLATION):
+	case errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING):
 		return ErrHeld
 	case err != nil:
 		return &os.PathError{Op: "LockFileEx", Path: f.Name(), Err: err}

@@ -81,6 +81,11 @@ func (f *sqliteFile) makeFolder() error {
 	if err == nil && !info.Mode().IsRegular() {
 		return types.Errorf(types.Invalid, "%s is no regular file", f.path).WithField("db").WithRemedy("name another file")
 	}
+	if err == nil {
+		if err := accessible(f.path); err != nil {
+			return f.refuse(err)
+		}
+	}
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return f.refuse(err)
 	}

@@ -4,20 +4,9 @@ package sqlstore
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
-
-func tryLock(f *os.File) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
-		return errLocked
-	}
-	return err
-}
-
-func dropLock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
 
 // processAlive reports whether a process of this host exists.
 func processAlive(pid int) bool {

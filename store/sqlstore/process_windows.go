@@ -2,26 +2,9 @@ package sqlstore
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/windows"
 )
-
-// The whole of any file that we lock is shorter than this.
-const lockBytes = 1
-
-func tryLock(f *os.File) error {
-	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY,
-		0, lockBytes, 0, &windows.Overlapped{})
-	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
-		return errLocked
-	}
-	return err
-}
-
-func dropLock(f *os.File) error {
-	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, lockBytes, 0, &windows.Overlapped{})
-}
 
 // processAlive reports whether a process of this host exists.
 func processAlive(pid int) bool {
