@@ -1,6 +1,7 @@
 package suggest_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gotuner/tuner/api/types"
@@ -23,6 +24,13 @@ func TestNewErrors(t *testing.T) {
 		}
 		return c
 	}
+	all := builtin.Algorithms()
+	var multi []string
+	for _, a := range all {
+		if a.MultiObjective {
+			multi = append(multi, a.Name)
+		}
+	}
 	tests := []struct {
 		name      string
 		component types.Component
@@ -30,7 +38,7 @@ func TestNewErrors(t *testing.T) {
 		want      string
 	}{
 		{"unknown", component("tep"), suggest.Config{Space: s, Objectives: one},
-			`algorithm: there is no algorithm "tep"; use one of tpe, random, grid`},
+			`algorithm: there is no algorithm "tep"; use one of ` + strings.Join(all.Names(), ", ")},
 		{"unknown setting", component("grid", "pionts", "3"), suggest.Config{Space: s, Objectives: one},
 			"grid.pionts: grid has no such setting; its settings and their defaults are points=5, shuffle=false"},
 		{"none known", component("random", "n", "3"), suggest.Config{Space: s, Objectives: one},
@@ -38,7 +46,7 @@ func TestNewErrors(t *testing.T) {
 		{"wrong value", component("tpe", "gamma", "2"), suggest.Config{Space: s, Objectives: one},
 			"tpe.gamma: 2 is above the greatest value 1; it is float from 0.001 to 1, by default 0.1"},
 		{"several objectives", component("tpe"), suggest.Config{Space: s, Objectives: two},
-			"algorithm: tpe takes one objective, not 2; for several objectives use one of random, grid"},
+			"algorithm: tpe takes one objective, not 2; for several objectives use one of " + strings.Join(multi, ", ")},
 		{"no objective", component("tpe"), suggest.Config{Space: s},
 			"objectives: there is no objective; name a metric to minimise or maximise"},
 		{"no goal", component("tpe"), suggest.Config{Space: s, Objectives: []types.Objective{{Metric: "loss"}}},
