@@ -4,7 +4,9 @@ package builtin
 import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/goptuna"
 	"github.com/gotuner/tuner/suggest/grid"
+	"github.com/gotuner/tuner/suggest/qmc"
 	"github.com/gotuner/tuner/suggest/random"
 	"github.com/gotuner/tuner/suggest/tpe"
 )
@@ -14,7 +16,11 @@ const DefaultName = tpe.Name
 
 // Algorithms are the built-in algorithms, in the order in which users see them.
 func Algorithms() suggest.Registry {
-	return suggest.Registry{tpe.Algorithm(), random.Algorithm(), grid.Algorithm()}
+	sobol := qmc.Sobol{Dimensions: goptuna.SobolDimensions, Vectors: goptuna.SobolVectors}
+	return suggest.Registry{
+		tpe.Algorithm(), random.Algorithm(), grid.Algorithm(), qmc.Algorithm(sobol),
+		goptuna.TPEAlgorithm(), goptuna.CMAESAlgorithm(), goptuna.RandomAlgorithm(),
+	}
 }
 
 // New builds the built-in algorithm that c names; an empty name is DefaultName.
