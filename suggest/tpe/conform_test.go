@@ -11,6 +11,8 @@ func TestConforms(t *testing.T) {
 	for name, settings := range map[string]map[string]any{
 		"defaults":    nil,
 		"independent": {"multivariate": false},
+		"exact":       {"above_cap": 0},
+		"few kernels": {"above_cap": 24},
 		"other":       {"startup": 1, "candidates": 3, "gamma": 0.5, "gamma_max": 1000, "liar": false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,11 @@ func newDim(s *space.Space, i int) *dim {
 	}
 	d.first, d.last = p.TransformedBounds(!p.Continuous())
 	if q := p.Prior; q != nil {
-		d.own = normal{d.unit(q.Mean), math.Max(d.unitWidth(q.SD), minPriorSD)}
+		mean := q.Mean
+		if p.Scale == space.ReverseLog {
+			mean = -mean // the coordinate grows with the value, the prior's logarithm falls
+		}
+		d.own = normal{d.unit(mean), math.Max(d.unitWidth(q.SD), minPriorSD)}
 	}
 	return d
 }

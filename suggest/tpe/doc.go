@@ -58,10 +58,37 @@
 //     outermost; Optuna leaves it to numpy's unstable sort.
 //   - The randomness of a trial depends on the seed and its number alone.
 //
+// # Many trials
+//
+// The density g of the bad trials is exact while there are at most above_cap of
+// them. Of more, above_cap have a kernel: the newest three quarters, and a
+// weighted sample of the older ones that stands for the rest (see selection);
+// those pending have one besides. Their bandwidths follow from the neighbours
+// among the trials with kernels, not among all: the gaps in so many are mostly
+// below the least bandwidth, a hundredth of the domain, in either case, and where
+// they are not, a wider kernel suits a trial that stands for several. The choice
+// depends on which trials there are and on nothing else, so replays agree.
+// above_cap=0 keeps all.
+//
+// With the default, over 2,000 trials beyond the cap made no measurable
+// difference to what a search finds (four functions in 5 and in 10 dimensions,
+// ten seeds each, 3,000 trials: the mean ratio of the best values with 1024
+// kernels and with all was 1.04 and 1.01, with standard errors of 6 % and 4 %).
+// The densities do differ: in one or two dimensions little; in ten, g with its
+// narrow kernels depends on the nearest bad trial, which may be one that was left
+// out, and which of the candidates wins is then another one.
+//
 // # Cost
 //
-// A suggestion takes O(candidates * n * d) after O(n) bookkeeping: kernel
-// shapes that repeat (choices, short integer ranges) are evaluated once. There
-// is no snapshot, because replaying events only appends to columns, and the
-// first suggestion after a replay sorts them once, O(d * n log n).
+// A suggestion takes O(candidates * min(n, above_cap) * d), and O(log n) a
+// result that came since; with above_cap=0, O(candidates * n * d). Kernels that
+// cannot come within reach of the greatest are left out as soon as a bound shows
+// it, kernel shapes that repeat (choices, short integer ranges) are evaluated
+// once, and what did not change since the last suggestion is not computed again;
+// none of this changes a bit of an exact density. In a capped one, kernels 20
+// nats below the greatest are left out (each less than 3e-9 of the sum),
+// and narrow cells have their mass by a series that is right to 1e-8.
+//
+// There is no snapshot, because replaying events only appends to columns, and
+// the first suggestion after a replay sorts them once, O(n log n).
 package tpe

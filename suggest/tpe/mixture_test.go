@@ -27,7 +27,7 @@ func TestBandwidths(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got := make([]float64, len(tt.x))
-		bandwidths(got, tt.x, 0, 10)
+		bandwidths(got, tt.x, len(tt.x), 0, 10)
 		if d := cmp.Diff(tt.want, got, cmpopts.EquateApprox(1e-15, 0)); d != "" {
 			t.Errorf("%s: %s", tt.name, d)
 		}
@@ -35,23 +35,23 @@ func TestBandwidths(t *testing.T) {
 	// From 98 observations on the floor is a hundredth of the domain.
 	for _, m := range []int{97, 98, 1000} {
 		x, sd := make([]float64, m), make([]float64, m)
-		bandwidths(sd, x, 0, 10)
+		bandwidths(sd, x, m, 0, 10)
 		near(t, "floor", sd[m/2], 10/math.Min(100, float64(m+2)), 1e-15)
 	}
 }
 
 func TestWeights(t *testing.T) {
-	ones := weights(25, 2)
+	ones := weights(nil, 25, 2)
 	for i, w := range ones {
 		if want := 1.0 + float64(i/25); w != want {
 			t.Errorf("of 25, weight %d is %g, want %g", i, w, want)
 		}
 	}
-	if w := weights(0, 1); len(w) != 1 || w[0] != 1 {
+	if w := weights(nil, 0, 1); len(w) != 1 || w[0] != 1 {
 		t.Errorf("of none: %v", w)
 	}
-	near(t, "the first of 26", weights(26, 1)[0], 1.0/26, 1e-15)
-	w := weights(30, 1) // linspace(1/30, 1, 5), then 25 ones
+	near(t, "the first of 26", weights(nil, 26, 1)[0], 1.0/26, 1e-15)
+	w := weights(nil, 30, 1) // linspace(1/30, 1, 5), then 25 ones
 	for i, want := range []float64{1.0 / 30, 1.0/30 + 29.0/120, 1.0/30 + 29.0/60, 1.0/30 + 29.0/40, 1, 1} {
 		near(t, "of 30", w[i], want, 1e-15)
 	}
@@ -87,22 +87,24 @@ func letters(name string, vs ...string) space.Parameter {
 
 // mixtures are the densities of the points, once as good and once as bad
 // trials; they are the same.
-func mixtures(t testing.TB, s *space.Space, points ...space.Point) (*observations, []mixture) {
+func mixtures(t testing.TB, s *space.Space, points ...space.Point) (*observations, []*mixture) {
 	t.Helper()
-	o := newObservations(s)
-	for i, p := range points {
-		if err := s.Validate(p); err != nil {
-			t.Fatal(err)
+	of := func(gamma float64) (*observations, *model) {
+		o := newObservations(s, &settings{gamma: gamma, gammaMax: 1000, priorWeight: 1, multivariate: true})
+		for i, p := range points {
+			if err := s.Validate(p); err != nil {
+				t.Fatal(err)
+			}
+			o.add(int64(i), p, rank{a: float64(i)})
 		}
-		o.add(int64(i), p, rank{a: float64(i)})
+		return o, o.model(nil)
 	}
-	good := settings{gamma: 1, gammaMax: 1000, priorWeight: 1, multivariate: true}
-	bad := settings{gamma: 0, gammaMax: 1000, priorWeight: 1, multivariate: true}
-	a, b := good.newModel(o, nil), bad.newModel(o, nil)
+	o, a := of(1)
+	_, b := of(0)
 	if len(a.groups) != 1 || a.below != len(points) || b.above != len(points) {
 		t.Fatalf("groups %d, below %d, above %d", len(a.groups), a.below, b.above)
 	}
-	return o, []mixture{a.groups[0].good, b.groups[0].bad}
+	return o, []*mixture{&a.groups[0].good, &b.groups[0].bad}
 }
 
 // The densities below were computed from the rule with mpmath 1.3.0 at 40
@@ -153,13 +155,13 @@ func TestDensity(t *testing.T) {
 			s := mustSpace(t, tt.params...)
 			o, both := mixtures(t, s, tt.points...)
 			for side, m := range both {
-				acc := make([]float64, len(m.logWeight))
+				var acc scratch
 				for i, p := range tt.at {
 					x := make([]float64, len(o.dims))
 					for j, d := range o.dims {
 						x[j] = d.encode(p[d.index])
 					}
-					got := m.logDensity(x, acc) - math.Log(tt.width)
+					got := m.logDensity(x, &acc) - math.Log(tt.width)
 					if math.Abs(got-tt.want[i]) > 1e-12 {
 						t.Errorf("side %d at %v: got %.17g, want %.17g", side, p, got, tt.want[i])
 					}
@@ -204,10 +206,10 @@ func TestDraws(t *testing.T) {
 				m.draw(r, x)
 				counts[d.param.LevelOf(d.value(x[0]))]++
 			}
-			total, acc := 0.0, make([]float64, len(m.logWeight))
+			total, acc := 0.0, scratch{}
 			for k, n := range counts {
 				x[0] = d.encode(d.param.At(int64(k)))
-				mass := math.Exp(m.logDensity(x, acc))
+				mass := math.Exp(m.logDensity(x, &acc))
 				total += mass
 				sd := math.Sqrt(draws * mass * (1 - mass))
 				if dev := (float64(n) - draws*mass) / sd; math.Abs(dev) > 4.5 {
@@ -228,7 +230,7 @@ func TestContinuousDraws(t *testing.T) {
 	m := both[0]
 	counts := make([]int, cells)
 	r := rand.New(rand.NewPCG(2, 1))
-	x, acc := make([]float64, 1), make([]float64, len(m.logWeight))
+	x, acc := make([]float64, 1), scratch{}
 	for range draws {
 		m.draw(r, x)
 		counts[min(int(x[0]*cells), cells-1)]++
@@ -238,7 +240,7 @@ func TestContinuousDraws(t *testing.T) {
 		const fine = 20 // midpoints of the cell
 		for i := range fine {
 			x[0] = (float64(k) + (float64(i)+0.5)/fine) / cells
-			mass += math.Exp(m.logDensity(x, acc)) / fine / cells
+			mass += math.Exp(m.logDensity(x, &acc)) / fine / cells
 		}
 		if dev := (float64(n) - draws*mass) / math.Sqrt(draws*mass); math.Abs(dev) > 4.5 {
 			t.Errorf("cell %d: %d, expected %.1f", k, n, draws*mass)

@@ -1,6 +1,7 @@
 package tpe
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -13,15 +14,13 @@ import (
 // trials and one of the bad.
 type model struct {
 	dims         []*dim
-	groups       []group
+	groups       []*group
 	below, above int
 	good         []int32 // slots of the good trials, best first
-}
 
-// group is a set of dimensions that are modelled together.
-type group struct {
-	dims      []int // positions in model.dims
-	good, bad mixture
+	candidates [][]float64
+	prospects  []prospect
+	scratch    scratch
 }
 
 // nBelow is the number of good trials among n.
@@ -29,12 +28,13 @@ func (c *settings) nBelow(n int) int {
 	return int(min(math.Ceil(c.gamma*float64(n)), float64(c.gammaMax), float64(n)))
 }
 
-// newModel builds the model. The pending trials are among the bad; they stand
-// in o as rows behind the finished ones while it works.
-func (c *settings) newModel(o *observations, pending []suggest.Pending) *model {
+// model builds the model. The pending trials are among the bad; they stand in o
+// as rows behind the finished ones while it works. The model is valid until the
+// next one is built, because they share their memory.
+func (o *observations) model(pending []suggest.Pending) *model {
 	o.flush()
 	n := len(o.ranks)
-	if c.liar {
+	if o.c.liar {
 		for _, q := range pending {
 			o.appendRow(q.Number, q.Point)
 		}
@@ -42,150 +42,235 @@ func (c *settings) newModel(o *observations, pending []suggest.Pending) *model {
 	total := len(o.numbers)
 	defer o.truncate(n)
 
-	m := &model{dims: o.dims, below: c.nBelow(o.scored)}
-	m.above = total - m.below
-	m.good = slices.Clone(o.byRank[:m.below])
-	isGood := make([]bool, total)
-	for _, s := range m.good {
-		isGood[s] = true
-	}
-	liars := make([]int32, 0, total-n)
+	b := &o.build
+	b.o = o
+	b.kernel = slices.Grow(b.kernel[:0], total)[:total]
+	b.liars = b.liars[:0]
 	for s := n; s < total; s++ {
-		liars = append(liars, int32(s))
+		b.liars = append(b.liars, int32(s))
 	}
-	order := o.byNumber
-	if len(liars) > 0 {
-		order = merge(slices.Clone(o.byNumber), liars, o.compareNumbers)
+	for _, g := range o.groups {
+		b.good(g)
+		b.bad(g)
 	}
-	b := builder{c: c, o: o, liars: liars, order: order, isGood: isGood, kernel: make([]int32, total)}
-	for _, dims := range o.groups(c.multivariate) {
-		m.groups = append(m.groups, b.group(dims))
-	}
+	m := &b.result
+	m.dims, m.groups, m.good = o.dims, o.groups, o.good
+	m.below, m.above = len(o.good), total-len(o.good)
 	return m
 }
 
-// builder holds what the groups of one model share.
+// builder makes the densities of a model; it keeps the memory for the next one.
 type builder struct {
-	c      *settings
 	o      *observations
 	liars  []int32 // slots of pending trials
-	order  []int32 // all slots by number
-	isGood []bool
-	kernel []int32 // by slot: its kernel in its mixture; -1 not in this group
-	sorted sortedKernels
-	choice []float64
+	kernel []int32 // by slot: its kernel in the mixture under work
+	result model
+
+	own     []int32 // the liars of a group
+	order   []int32 // the slots of the mixture under work, ascending by number
+	entries []entry // the liars in one dimension
+	line    []*entry
+	x, sd   []float64
 }
 
-func (b *builder) group(dims []int) group {
-	counts := [2]int32{} // bad, good
+func (b *builder) good(g *group) {
+	b.own = b.own[:0]
+	b.order = append(b.order[:0], g.lower.order...)
+	g.good.reach, g.good.narrow = reach, narrow
+	g.good.reset(weights(g.good.weight[:0], len(b.order), b.o.c.priorWeight))
+	b.kernels(g, &g.lower, &g.good, true)
+}
+
+func (b *builder) bad(g *group) {
+	o := b.o
+	b.own = b.own[:0]
+	for _, s := range b.liars {
+		if o.active(g.dims, s) {
+			b.own = append(b.own, s)
+		}
+	}
+	b.order = append(b.order[:0], g.upper.order...)
+	for _, s := range b.own {
+		b.order = o.insertNumber(b.order, s)
+	}
+	w := g.bad.weight[:0]
+	if g.pick.whole() {
+		g.bad.reach, g.bad.narrow = reach, narrow
+		w = weights(w, len(b.order), o.c.priorWeight)
+	} else {
+		g.bad.reach, g.bad.narrow = cappedReach, cappedNarrow
+		w = b.sampledWeights(w, g)
+	}
+	g.bad.reset(w)
+	b.kernels(g, &g.upper, &g.bad, false)
+}
+
+// sampledWeights are the weights where not all bad trials have a kernel. The
+// newest and the pending ones have what they would have if the others did, too;
+// the sample shares what the others would have in sum.
+func (b *builder) sampledWeights(w []float64, g *group) []float64 {
+	o, c := b.o, &g.pick
+	r := ramp{c.members + len(b.own)}
+	next := r.m - len(c.newest) - len(b.own) // of the newest and the pending ones
+	old, stand := r.sum(next), 0.0
 	for _, s := range b.order {
-		b.kernel[s] = -1
-		if slices.ContainsFunc(dims, func(j int) bool { return math.IsNaN(b.o.x[j][s]) }) {
+		b.kernel[s] = 0
+	}
+	for _, e := range c.taken() {
+		b.kernel[e.slot] = 1
+		stand += c.stands(o, e.slot)
+	}
+	for _, s := range b.order {
+		if b.kernel[s] == 1 {
+			w = append(w, old*c.stands(o, s)/stand)
 			continue
 		}
-		side := &counts[0]
-		if b.isGood[s] {
-			side = &counts[1]
-		}
-		b.kernel[s] = *side
-		*side++
+		w = append(w, r.at(next))
+		next++
 	}
-	g := group{
-		dims: dims,
-		good: newMixture(int(counts[1]), b.c.priorWeight, len(dims)),
-		bad:  newMixture(int(counts[0]), b.c.priorWeight, len(dims)),
-	}
-	for i, j := range dims {
-		g.good.kernels[i] = b.side(j, true, int(counts[1]))
-		g.bad.kernels[i] = b.side(j, false, int(counts[0]))
-	}
-	return g
+	return append(w, o.c.priorWeight)
 }
 
-// side builds the m kernels of one side in dimension j.
-func (b *builder) side(j int, good bool, m int) kernels {
-	d, x := b.o.dims[j], b.o.x[j]
-	in := func(s int32) bool { return b.kernel[s] >= 0 && b.isGood[s] == good }
-	if d.kind == categorical {
-		b.choice = b.choice[:0]
-		for _, s := range b.order {
-			if in(s) {
-				b.choice = append(b.choice, x[s])
-			}
-		}
-		return d.choices(b.choice)
+// kernels builds the kernels of the trials in b.order, which are those of d and
+// the liars in b.own.
+func (b *builder) kernels(g *group, d *side, m *mixture, good bool) {
+	for k, s := range b.order {
+		b.kernel[s] = int32(k)
 	}
-	b.sorted.reset()
-	less := b.o.comparePositions(j)
-	liars := slices.DeleteFunc(slices.Clone(b.liars), func(s int32) bool { return !in(s) })
-	slices.SortFunc(liars, less)
-	for _, s := range b.o.byX[j] {
-		if !in(s) {
+	count := len(b.order)
+	if !good {
+		count = g.pick.members + len(b.own)
+	}
+	for i, j := range g.dims {
+		q := &m.kernels[i]
+		if q.dim = b.o.dims[j]; q.dim.kind == categorical {
+			q.choices(b.o.x[j], b.order, count)
 			continue
 		}
-		for len(liars) > 0 && less(liars[0], s) < 0 {
-			b.sorted.add(x[liars[0]], b.kernel[liars[0]], liars[0])
-			liars = liars[1:]
+		b.merge(j, d.sorted[i])
+		prior := q.dim.broad
+		if good {
+			prior = q.dim.own
 		}
-		b.sorted.add(x[s], b.kernel[s], s)
+		b.numeric(q, count, prior)
 	}
-	for _, s := range liars {
-		b.sorted.add(x[s], b.kernel[s], s)
-	}
-	if good { // the caches belong to the bad ones, of which there are many
-		return d.numeric(&b.sorted, d.own, &massCache{})
-	}
-	return d.numeric(&b.sorted, d.broad, &b.o.caches[j])
 }
 
-// scorer evaluates coordinates of all dimensions; it holds scratch space.
-type scorer struct {
-	m        *model
+// merge makes the line: the entries and those of the liars in the order of
+// dimension j.
+func (b *builder) merge(j int, sorted []entry) {
+	o := b.o
+	b.entries, b.line = b.entries[:0], b.line[:0]
+	for _, s := range b.own {
+		b.entries = append(b.entries, entry{x: o.x[j][s], slot: s})
+	}
+	slices.SortFunc(b.entries, func(p, q entry) int { return o.compareEntries(&p, &q) })
+	from := 0
+	for i := range b.entries {
+		to := from + o.position(sorted[from:], &b.entries[i])
+		for ; from < to; from++ {
+			b.line = append(b.line, &sorted[from])
+		}
+		b.line = append(b.line, &b.entries[i])
+	}
+	for ; from < len(sorted); from++ {
+		b.line = append(b.line, &sorted[from])
+	}
+}
+
+// numeric builds the kernels of the line in a numeric dimension with this prior
+// kernel; count is the number of trials that they stand for.
+func (b *builder) numeric(q *kernels, count int, prior normal) {
+	d, n := q.dim, len(b.line)
+	b.x, b.sd = slices.Grow(b.x[:0], n)[:n], slices.Grow(b.sd[:0], n)[:n]
+	for i, e := range b.line {
+		b.x[i] = e.x
+	}
+	bandwidths(b.sd, b.x, count, d.low, d.high)
+	for i, e := range b.line {
+		if e.sd != b.sd[i] {
+			d.compute(e, b.sd[i])
+		}
+	}
+	last := entry{x: prior.mean}
+	d.compute(&last, prior.sd)
+	if d.kind == continuous {
+		q.shapes, q.top = slices.Grow(q.shapes[:0], n+1)[:n+1], last.bias
+		for _, e := range b.line {
+			q.shapes[b.kernel[e.slot]] = shape{e.x, e.inverse, e.bias}
+			q.top = max(q.top, e.bias)
+		}
+		q.shapes[n] = shape{last.x, last.inverse, last.bias}
+		return
+	}
+	q.shapes, q.shape = q.shapes[:0], slices.Grow(q.shape[:0], n+1)[:n+1]
+	for i, e := range b.line {
+		// Equal observations are neighbours here and mostly have equal deviations.
+		if i == 0 || e.x != b.x[i-1] || e.sd != b.sd[i-1] {
+			q.shapes = append(q.shapes, shape{e.x, e.inverse, e.bias})
+		}
+		q.shape[b.kernel[e.slot]] = int32(len(q.shapes) - 1)
+	}
+	q.shapes = append(q.shapes, shape{last.x, last.inverse, last.bias})
+	q.shape[n] = int32(len(q.shapes) - 1)
+	q.forget()
+}
+
+// compute makes the kernel of an entry.
+func (d *dim) compute(e *entry, sd float64) {
+	e.sd, e.inverse = sd, 1/sd
+	e.bias = -d.logMass(e.x, sd)
+	if d.kind == continuous {
+		e.bias = e.bias - math.Log(sd) - logSqrt2Pi
+	}
+}
+
+// scratch is the memory in which densities are computed.
+type scratch struct {
 	own, acc []float64
+	alive    []int32
+	bound    []float64
 }
 
-func (m *model) scorer() *scorer {
-	longest := 0
-	for k := range m.groups {
-		longest = max(longest, len(m.groups[k].good.logWeight), len(m.groups[k].bad.logWeight))
+// of is the group's part of x.
+func (s *scratch) of(g *group, x []float64) []float64 {
+	s.own = s.own[:0]
+	for _, j := range g.dims {
+		s.own = append(s.own, x[j])
 	}
-	return &scorer{m: m, own: make([]float64, len(m.dims)), acc: make([]float64, longest)}
+	return s.own
 }
 
-// group is log l - log g of group k at x.
-func (s *scorer) group(k int, x []float64) float64 {
-	g := &s.m.groups[k]
-	own := s.own[:len(g.dims)]
-	for at, j := range g.dims {
-		own[at] = x[j]
-	}
-	return g.good.logDensity(own, s.acc) - g.bad.logDensity(own, s.acc)
+// group is log l - log g of a group at x.
+func (m *model) score(g *group, x []float64) float64 {
+	own := m.scratch.of(g, x)
+	return g.good.logDensity(own, &m.scratch) - g.bad.logDensity(own, &m.scratch)
 }
 
 // point is the sum over the groups that are active in p, whose coordinates are x.
-func (s *scorer) point(p space.Point, x []float64) float64 {
+func (m *model) point(p space.Point, x []float64) float64 {
 	sum := 0.0
-	for k := range s.m.groups {
-		inactive := func(j int) bool { return p[s.m.dims[j].index] == nil }
-		if !slices.ContainsFunc(s.m.groups[k].dims, inactive) {
-			sum += s.group(k, x)
+	for _, g := range m.groups {
+		inactive := func(j int) bool { return p[m.dims[j].index] == nil }
+		if !slices.ContainsFunc(g.dims, inactive) {
+			sum += m.score(g, x)
 		}
 	}
 	return sum
 }
 
 // draw makes n candidates: the coordinates of all dimensions, drawn from the
-// densities of the good trials, group by group.
+// densities of the good trials, group by group. They are valid until the next
+// draw.
 func (m *model) draw(r *rand.Rand, n int) [][]float64 {
-	out := make([][]float64, n)
-	for i := range out {
-		out[i] = make([]float64, len(m.dims))
+	for len(m.candidates) < n {
+		m.candidates = append(m.candidates, make([]float64, len(m.dims)))
 	}
-	own := make([]float64, len(m.dims))
-	for k := range m.groups {
-		g := &m.groups[k]
+	out := m.candidates[:n]
+	for _, g := range m.groups {
+		own := m.scratch.of(g, out[0])
 		for i := range out {
-			g.good.draw(r, own[:len(g.dims)])
+			g.good.draw(r, own)
 			for at, j := range g.dims {
 				out[i][j] = own[at]
 			}
@@ -195,18 +280,43 @@ func (m *model) draw(r *rand.Rand, n int) [][]float64 {
 }
 
 // best puts together the best candidate of each group, the first of equals.
-func (m *model) best(s *scorer, candidates [][]float64) []float64 {
+//
+// g is at least its prior kernel, so log l minus that is an upper bound of the
+// score: the candidates are looked at from the greatest bound on, and those
+// whose bound is below the best score are left out. It finds the same candidate
+// as without bounds.
+func (m *model) best(candidates [][]float64) []float64 {
 	x := make([]float64, len(m.dims))
-	for k := range m.groups {
-		top, at := math.Inf(-1), 0
+	for _, g := range m.groups {
+		s := m.prospects[:0]
 		for i, c := range candidates {
-			if v := s.group(k, c); v > top {
-				top, at = v, i
+			own := m.scratch.of(g, c)
+			l := g.good.logDensity(own, &m.scratch)
+			s = append(s, prospect{i, l, l - g.bad.logPrior(own)})
+		}
+		m.prospects = s
+		slices.SortFunc(s, func(p, q prospect) int {
+			return cmp.Or(cmp.Compare(q.bound, p.bound), cmp.Compare(p.index, q.index))
+		})
+		top, at := math.Inf(-1), 0
+		for _, p := range s {
+			if p.bound+slack < top {
+				break
+			}
+			v := p.good - g.bad.logDensity(m.scratch.of(g, candidates[p.index]), &m.scratch)
+			if v > top || v == top && p.index < at {
+				top, at = v, p.index
 			}
 		}
-		for _, j := range m.groups[k].dims {
+		for _, j := range g.dims {
 			x[j] = candidates[at][j]
 		}
 	}
 	return x
+}
+
+// prospect is a candidate with log l and the bound of its score.
+type prospect struct {
+	index       int
+	good, bound float64
 }

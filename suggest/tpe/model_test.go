@@ -44,18 +44,18 @@ func TestSplitOrder(t *testing.T) {
 		12: value(types.Pruned, 7, 1, 0.5),
 		13: value(types.Completed, 9, 0, nan),
 	}
-	want := []int64{5, 1, 8, 3, 7, 0, 9, 10, 12, 2, 13, 4}
+	want := []int64{5, 1, 8, 3, 7, 0, 9, 10, 12, 2, 13}
 
 	s := mustSpace(t, rangeOf("x", 0.0, 1.0, ""))
-	o := newObservations(s)
+	o := newObservations(s, &settings{gamma: 1, gammaMax: 100, priorWeight: 1, multivariate: true})
 	for _, n := range []int{4, 13, 0, 1, 2, 12, 11, 10, 3, 5, 9, 8, 7, 6} { // the order of arrival
 		if r, ok := rankOf(finishes[n], types.Minimize); ok {
 			o.add(int64(n), space.Point{float64(n) / 20}, r)
 		}
-		o.flush() // merging one by one equals sorting at once
+		o.flush()
 	}
 	var got []int64
-	for _, slot := range o.byRank {
+	for _, slot := range o.good {
 		got = append(got, o.numbers[slot])
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -64,8 +64,7 @@ func TestSplitOrder(t *testing.T) {
 	if o.scored != 11 {
 		t.Errorf("%d trials with a result, want 11", o.scored)
 	}
-	c := settings{gamma: 1, gammaMax: 100, priorWeight: 1, multivariate: true}
-	if m := c.newModel(o, nil); m.below != 11 || m.above != 1 {
+	if m := o.model(nil); m.below != 11 || m.above != 1 {
 		t.Errorf("the trial without a result is not the only bad one: %d good, %d bad", m.below, m.above)
 	}
 	if r, _ := rankOf(value(types.Completed, 1, 3), types.Maximize); r.a != -3 {
@@ -84,21 +83,23 @@ func conditional(t *testing.T) *space.Space {
 }
 
 func TestGroups(t *testing.T) {
-	o := newObservations(conditional(t))
+	c := &settings{gamma: 0.5, gammaMax: 25, priorWeight: 1, multivariate: true}
+	o := newObservations(conditional(t), c)
 	o.add(0, space.Point{"sgd", 0.5, 0.1, nil, nil}, rank{})
-	if d := cmp.Diff([][]int{{0, 1, 2}, {3, 4}}, o.groups(true)); d != "" {
+	if d := cmp.Diff([][]int{{0, 1, 2}, {3, 4}}, o.partition()); d != "" {
 		t.Errorf("after sgd alone: %s", d)
 	}
 	o.add(1, space.Point{"adam", 0.5, nil, 0.1, 0.2}, rank{a: 1})
-	if d := cmp.Diff([][]int{{0, 1}, {2}, {3, 4}}, o.groups(true)); d != "" {
+	if d := cmp.Diff([][]int{{0, 1}, {2}, {3, 4}}, o.partition()); d != "" {
 		t.Errorf("after both: %s", d)
 	}
-	if d := cmp.Diff([][]int{{0}, {1}, {2}, {3}, {4}}, o.groups(false)); d != "" {
+	o.c = &settings{}
+	if d := cmp.Diff([][]int{{0}, {1}, {2}, {3}, {4}}, o.partition()); d != "" {
 		t.Errorf("independent: %s", d)
 	}
 	// A group knows the trials in which it was active only.
-	c := settings{gamma: 0.5, gammaMax: 25, priorWeight: 1, multivariate: true}
-	m := c.newModel(o, nil)
+	o.c = c
+	m := o.model(nil)
 	for k, want := range [][2]int{{1, 1}, {1, 0}, {0, 1}} {
 		g := m.groups[k]
 		if got := [2]int{len(g.good.logWeight) - 1, len(g.bad.logWeight) - 1}; got != want {
@@ -108,7 +109,8 @@ func TestGroups(t *testing.T) {
 }
 
 // Adding trials one by one, with pending ones in between, gives the model that
-// adding them at once gives.
+// adding them at once gives: also where the good ones grow for ever, and where
+// the bad ones are many more than their kernels.
 func TestIncrementalModel(t *testing.T) {
 	s := conditional(t)
 	point := func(n int) space.Point {
@@ -118,34 +120,54 @@ func TestIncrementalModel(t *testing.T) {
 		}
 		return space.Point{"adam", f, nil, f / 2, math.Round(f * 4)}
 	}
-	c := settings{gamma: 0.1, gammaMax: 25, priorWeight: 1, multivariate: true, liar: true}
-	const n = 120
-	one := newObservations(s)
-	for i := range n {
-		number := (i * 37) % n // they finish out of order
-		c.newModel(one, []suggest.Pending{{Number: int64(number), Point: point(number)}})
-		one.add(int64(number), point(number), rank{a: float64(number % 17)})
-	}
-	all := newObservations(s)
-	for i := range n {
-		number := (i * 37) % n
-		all.add(int64(number), point(number), rank{a: float64(number % 17)})
-	}
-	pending := []suggest.Pending{{Number: 7, Point: point(3)}, {Number: 500, Point: point(4)}}
-	a, b := c.newModel(one, pending), c.newModel(all, pending)
-	if a.above != n+2-a.below || len(one.numbers) != n {
-		t.Errorf("%d good and %d bad of %d and two pending; %d rows remain", a.below, a.above, n, len(one.numbers))
-	}
-	for i := range 20 {
-		p := point(i + 1000)
-		x := make([]float64, len(one.dims))
-		for j, d := range one.dims {
-			if v := p[d.index]; v != nil {
-				x[j] = d.encode(v)
+	for _, c := range []settings{
+		{gamma: 0.1, gammaMax: 25},
+		{gamma: 0.1, gammaMax: 25, aboveCap: 1},
+		{gamma: 0.1, gammaMax: 25, aboveCap: 40},
+		{gamma: 0.3, gammaMax: 1000, aboveCap: 40},
+		{gamma: 1, gammaMax: 1000, aboveCap: 40},
+		{gamma: 0.001, gammaMax: 1, aboveCap: 100},
+	} {
+		c.priorWeight, c.multivariate, c.liar = 1, true, true
+		const n = 331
+		one, all := newObservations(s, &c), newObservations(s, &c)
+		for i := range n {
+			number := (i * 37) % n // they finish out of order
+			r := rank{a: float64(number % 17)}
+			if i%13 == 0 {
+				r = rank{class: infeasible}
+			}
+			one.add(int64(number), point(number), r)
+			all.add(int64(number), point(number), r)
+			one.model([]suggest.Pending{{Number: int64(number), Point: point(number)}})
+		}
+		pending := []suggest.Pending{{Number: 7, Point: point(3)}, {Number: 500, Point: point(4)}}
+		a, b := one.model(pending), all.model(pending)
+		if a.above != n+2-a.below || len(one.numbers) != n {
+			t.Errorf("%+v: %d good and %d bad of %d and two pending; %d rows remain", c, a.below, a.above, n, len(one.numbers))
+		}
+		if d := cmp.Diff(b.good, a.good); d != "" {
+			t.Errorf("%+v: good ones: %s", c, d)
+		}
+		for k, g := range a.groups {
+			if d := cmp.Diff(b.groups[k].upper.order, g.upper.order); d != "" {
+				t.Errorf("%+v: kernels of group %d: %s", c, k, d)
+			}
+			if most := c.aboveCap; most > 0 && len(g.upper.order) > most {
+				t.Errorf("%+v: %d kernels", c, len(g.upper.order))
 			}
 		}
-		if u, v := a.scorer().point(p, x), b.scorer().point(p, x); u != v {
-			t.Fatalf("scores %.17g one by one, %.17g at once", u, v)
+		for i := range 20 {
+			p := point(i + 1000)
+			x := make([]float64, len(one.dims))
+			for j, d := range one.dims {
+				if v := p[d.index]; v != nil {
+					x[j] = d.encode(v)
+				}
+			}
+			if u, v := a.point(p, x), b.point(p, x); u != v {
+				t.Fatalf("%+v: scores %.17g one by one, %.17g at once", c, u, v)
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package tpe
 import (
 	"cmp"
 	"math"
-	"slices"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest/space"
@@ -80,8 +79,9 @@ func (r rank) compare(q rank) int {
 }
 
 // observations are the finished trials as columns. A trial is a slot, in the
-// order of arrival; the sorted lists hold slots.
+// order of arrival.
 type observations struct {
+	c       *settings
 	dims    []*dim
 	numbers []int64
 	ranks   []rank
@@ -91,24 +91,27 @@ type observations struct {
 	signature []uint64
 	scored    int // trials of a class before infeasible
 
-	// The lists are brought up to date by flush; sorted slots come before it.
-	sorted   int
-	byNumber []int32
-	byRank   []int32
-	byX      [][]int32 // by numeric dimension; active slots only
-	caches   []massCache
+	// What follows is brought up to date by flush; the slots before divided
+	// are in it.
+	divided int
+	ranked  int     // of them, those of a class before infeasible
+	isGood  []bool  // by slot
+	good    []int32 // best first
+	rest    []int32 // heap of the others with a rank, the best on top
+	groups  []*group
+
+	build builder // of the model, which is used until the next one is made
 }
 
-func newObservations(s *space.Space) *observations {
-	o := &observations{}
+func newObservations(s *space.Space, c *settings) *observations {
+	o := &observations{c: c}
 	for i := range s.Len() {
 		if d := newDim(s, i); d != nil {
 			o.dims = append(o.dims, d)
 		}
 	}
 	n := len(o.dims)
-	o.x, o.byX = make([][]float64, n), make([][]int32, n)
-	o.signature, o.caches = make([]uint64, n), make([]massCache, n)
+	o.x, o.signature = make([][]float64, n), make([]uint64, n)
 	return o
 }
 
@@ -121,6 +124,7 @@ func (o *observations) add(number int64, p space.Point, r rank) {
 	}
 	o.appendRow(number, p)
 	o.ranks = append(o.ranks, r)
+	o.isGood = append(o.isGood, false)
 	if r.class != infeasible {
 		o.scored++
 	}
@@ -151,75 +155,34 @@ func combine(h, v uint64) uint64 {
 	return h<<29 | h>>35
 }
 
-// flush sorts the new slots and merges them into the lists: O(n) for a few new
-// ones, O(n log n) after a replay.
-func (o *observations) flush() {
-	n := len(o.ranks)
-	if o.sorted == n {
-		return
-	}
-	fresh := make([]int32, 0, n-o.sorted)
-	for s := o.sorted; s < n; s++ {
-		fresh = append(fresh, int32(s))
-	}
-	o.sorted = n
-	o.byNumber = merge(o.byNumber, fresh, o.compareNumbers)
-	o.byRank = merge(o.byRank, fresh, o.compareRanks)
-	for j, d := range o.dims {
-		if d.kind == categorical {
-			continue
-		}
-		active := slices.DeleteFunc(slices.Clone(fresh), func(s int32) bool { return math.IsNaN(o.x[j][s]) })
-		o.byX[j] = merge(o.byX[j], active, o.comparePositions(j))
-		o.caches[j].grow(n)
-	}
-}
-
+// compareNumbers orders slots by the numbers of their trials.
 func (o *observations) compareNumbers(s, t int32) int {
 	return cmp.Compare(o.numbers[s], o.numbers[t])
 }
 
+// compareRanks orders slots from good to bad.
 func (o *observations) compareRanks(s, t int32) int {
 	return cmp.Or(o.ranks[s].compare(o.ranks[t]), o.compareNumbers(s, t))
 }
 
-func (o *observations) comparePositions(j int) func(s, t int32) int {
-	return func(s, t int32) int {
-		return cmp.Or(cmp.Compare(o.x[j][s], o.x[j][t]), o.compareNumbers(s, t))
-	}
-}
-
-// merge sorts tail and merges it into the sorted list.
-func merge(list, tail []int32, compare func(s, t int32) int) []int32 {
-	slices.SortFunc(tail, compare)
-	i, k := len(list)-1, len(list)+len(tail)-1
-	tail = slices.Clone(tail)
-	list = append(list, tail...)
-	for j := len(tail) - 1; j >= 0; k-- {
-		if i >= 0 && compare(list[i], tail[j]) > 0 {
-			list[k] = list[i]
-			i--
-		} else {
-			list[k] = tail[j]
-			j--
+// active reports whether all of the dimensions are active in the trial.
+func (o *observations) active(dims []int, s int32) bool {
+	for _, j := range dims {
+		if math.IsNaN(o.x[j][s]) {
+			return false
 		}
 	}
-	return list
+	return true
 }
 
-func (c *massCache) grow(n int) {
-	c.sd = append(c.sd, make([]float64, n-len(c.sd))...)
-	c.mass = append(c.mass, make([]float64, n-len(c.mass))...)
-}
-
-// groups partitions the dimensions: one group each unless multivariate, else
-// those with the same signature, in the order of their first dimension.
-func (o *observations) groups(multivariate bool) [][]int {
+// partition divides the dimensions into groups: one each unless multivariate,
+// else those with the same signature, in the order of their first dimension.
+func (o *observations) partition() [][]int {
 	var out [][]int
 	at := map[uint64]int{}
 	for j := range o.dims {
 		g, ok := at[o.signature[j]]
-		if !ok || !multivariate {
+		if !ok || !o.c.multivariate {
 			g = len(out)
 			at[o.signature[j]] = g
 			out = append(out, nil)

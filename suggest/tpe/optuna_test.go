@@ -37,7 +37,7 @@ func TestAgainstOptuna(t *testing.T) {
 	s := mustSpace(t,
 		rangeOf("x", -5.0, 5.0, ""), rangeOf("lr", 1e-4, 1.0, space.Log), rangeOf("n", int64(1), int64(8), ""),
 		rangeOf("w", int64(1), int64(64), space.Log), steps, letters("c", "a", "b", "c"))
-	o := newObservations(s)
+	o := newObservations(s, &settings{gamma: 0.1, gammaMax: 25, priorWeight: 1, multivariate: true, liar: true})
 	for i := range 60 {
 		v := float64(i*37%101) / 101
 		f := &trial.Finish{State: types.Completed, Values: []float64{v}}
@@ -75,10 +75,9 @@ func TestAgainstOptuna(t *testing.T) {
 			{-15.8739766268826, -18.3483367597034},
 		}},
 	}
-	c := settings{gamma: 0.1, gammaMax: 25, priorWeight: 1, multivariate: true, liar: true}
 	shift := math.Log(10) + math.Log(math.Log(1e4))
 	for _, tt := range tests {
-		m := c.newModel(o, tt.pending)
+		m := o.model(tt.pending)
 		var good []int64
 		for _, slot := range m.good {
 			good = append(good, o.numbers[slot])
@@ -86,14 +85,14 @@ func TestAgainstOptuna(t *testing.T) {
 		if d := cmp.Diff([]int64{0, 41, 11, 22, 33, 44}, good); d != "" || m.above != tt.above || len(m.groups) != 1 {
 			t.Fatalf("%s: %d bad ones, %d groups, good ones: %s", tt.name, m.above, len(m.groups), d)
 		}
-		g, acc := &m.groups[0], make([]float64, len(m.groups[0].bad.logWeight))
+		g, acc := m.groups[0], scratch{}
 		for i, want := range tt.want {
 			p, x := referencePoint(1000+i), make([]float64, len(o.dims))
 			for j, d := range o.dims {
 				x[j] = d.encode(p[d.index])
 			}
-			near(t, tt.name+": log l", g.good.logDensity(x, acc)-shift, want[0], 1e-9)
-			near(t, tt.name+": log g", g.bad.logDensity(x, acc)-shift, want[1], 1e-9)
+			near(t, tt.name+": log l", g.good.logDensity(x, &acc)-shift, want[0], 1e-9)
+			near(t, tt.name+": log g", g.bad.logDensity(x, &acc)-shift, want[1], 1e-9)
 		}
 	}
 }

@@ -33,11 +33,11 @@ func (t *TPE) propose(ctx context.Context, ask *suggest.Ask, number int64) (sugg
 	if t.obs.scored < t.startup || len(t.obs.dims) == 0 {
 		return t.fallback(ctx, ask, number)
 	}
-	m := t.newModel(t.obs, ask.Pending())
-	c := chooser{space: t.ledger.Space(), ask: ask, model: m, scorer: m.scorer()}
+	m := t.obs.model(ask.Pending())
+	c := chooser{space: t.ledger.Space(), ask: ask, model: m}
 	r := suggest.Stream(t.seed, Name, number)
 	drawn := m.draw(r, t.candidates)
-	x := m.best(c.scorer, drawn)
+	x := m.best(drawn)
 	best := c.point(x)
 	if c.allowed(best) {
 		return t.proposal(&c, best, x), nil
@@ -65,10 +65,9 @@ func (t *TPE) propose(ctx context.Context, ask *suggest.Ask, number int64) (sugg
 
 // chooser turns coordinates into points and picks among them.
 type chooser struct {
-	space  *space.Space
-	ask    *suggest.Ask
-	model  *model
-	scorer *scorer
+	space *space.Space
+	ask   *suggest.Ask
+	model *model
 }
 
 // point is the point at x, its inactive parameters left out.
@@ -104,7 +103,7 @@ func (c *chooser) choose(xs [][]float64) (p space.Point, at []float64) {
 		if !c.allowed(q) {
 			continue
 		}
-		if v := c.scorer.point(q, x); p == nil || v > top {
+		if v := c.model.point(q, x); p == nil || v > top {
 			p, at, top = q, x, v
 		}
 	}
@@ -124,7 +123,7 @@ type explanation struct {
 
 func (t *TPE) proposal(c *chooser, p space.Point, x []float64) suggest.Proposal {
 	e := explanation{Below: c.model.below, Above: c.model.above, Nearest: t.nearest(c, p, x)}
-	if s := c.scorer.point(p, x); !math.IsNaN(s) && !math.IsInf(s, 0) {
+	if s := c.model.point(p, x); !math.IsNaN(s) && !math.IsInf(s, 0) {
 		e.Score = json.Number(strconv.FormatFloat(s, 'g', 4, 64))
 	}
 	b, err := json.Marshal(e)

@@ -19,7 +19,7 @@ func Algorithm() suggest.Algorithm {
 		Name: Name,
 		Doc: "Tree-structured Parzen estimator: proposes where good trials are dense and bad ones are not; " +
 			"any space, cheap.",
-		Version: 1,
+		Version: 2,
 		Settings: []trial.Setting{
 			{Name: "startup", Type: trial.IntSetting, Default: int64(10), Min: trial.Bound(1),
 				Doc: "Random trials that must have completed or been pruned before the model is used."},
@@ -29,6 +29,9 @@ func Algorithm() suggest.Algorithm {
 				Doc: "Share of the trials that count as good, rounded up."},
 			{Name: "gamma_max", Type: trial.IntSetting, Default: int64(25), Min: trial.Bound(1),
 				Doc: "Greatest number of good trials."},
+			{Name: "above_cap", Type: trial.IntSetting, Default: int64(1024), Min: trial.Bound(0),
+				Doc: "Greatest number of bad trials in the model, of more a part stands for all; 0 takes all, " +
+					"at a cost that grows with their number."},
 			{Name: "prior_weight", Type: trial.FloatSetting, Default: 1.0, Min: trial.Bound(0.001), Max: trial.Bound(1e6),
 				Doc: "Weight of the prior kernel; a recent trial has 1."},
 			{Name: "multivariate", Type: trial.BoolSetting, Default: true,
@@ -42,6 +45,7 @@ func Algorithm() suggest.Algorithm {
 
 type settings struct {
 	startup, candidates, gammaMax int
+	aboveCap                      int // 0 none
 	gamma, priorWeight            float64
 	multivariate, liar            bool
 }
@@ -69,19 +73,22 @@ var _ suggest.Suggester = (*TPE)(nil)
 // New returns a TPE for the first objective of cfg, whose settings are complete.
 func New(cfg suggest.Config) *TPE {
 	s := cfg.Settings
-	return &TPE{
+	t := &TPE{
 		settings: settings{
 			startup:      clampInt(s.Int("startup")),
 			candidates:   clampInt(s.Int("candidates")),
 			gammaMax:     clampInt(s.Int("gamma_max")),
+			aboveCap:     clampInt(s.Int("above_cap")),
 			gamma:        s.Float("gamma"),
 			priorWeight:  s.Float("prior_weight"),
 			multivariate: s.Bool("multivariate"),
 			liar:         s.Bool("liar"),
 		},
 		seed: cfg.Seed, goal: cfg.Objectives[0].Goal,
-		ledger: suggest.NewLedger(cfg), obs: newObservations(cfg.Space),
+		ledger: suggest.NewLedger(cfg),
 	}
+	t.obs = newObservations(cfg.Space, &t.settings)
+	return t
 }
 
 func clampInt(i int64) int { return int(min(i, math.MaxInt32)) }
@@ -94,7 +101,7 @@ func (t *TPE) Observe(events []trial.Event) {
 		}
 		t.ledger.Observe(e)
 		if e.Kind == trial.EventSpace {
-			t.obs = newObservations(e.Space)
+			t.obs = newObservations(e.Space, &t.settings)
 			for _, r := range t.results {
 				t.learn(r)
 			}

@@ -99,6 +99,7 @@ func TestLearns(t *testing.T) {
 		{"sphere", cube(t, 5), sphere, 1, nil, 4},
 		{"sphere, 8 workers", cube(t, 5), sphere, 8, nil, 3},
 		{"sphere, independent", cube(t, 5), sphere, 1, map[string]any{"multivariate": false}, 3},
+		{"sphere, few kernels", cube(t, 5), sphere, 1, map[string]any{"above_cap": 32}, 3},
 		{"mixed", mixed, suggesttest.Bowl, 1, nil, 1.5},
 		{"conditional", conditional, deep, 1, nil, 2},
 		{"constrained", cube(t, 2, "xa + xb <= 2", "xa - xb >= 1"), sphere, 1, nil, 1},
@@ -112,6 +113,72 @@ func TestLearns(t *testing.T) {
 				t.Errorf("the median best value is %g, that of random search %g; not %g times better", m, r, tt.factor)
 			}
 		})
+	}
+}
+
+// A search with few kernels comes as far as one with all: over functions and
+// seeds, the mean logarithm of the ratio of the best values is 0 within noise.
+func TestCapCostsNoRegret(t *testing.T) {
+	if testing.Short() {
+		t.Skip("48 studies")
+	}
+	s := cube(t, 4)
+	optimum := func(seed int64, i int) float64 { return -3 + 6*math.Mod(float64(31*seed+17*int64(i)+5)*0.618034, 1) }
+	functions := map[string]func(x []float64) float64{ // of the distance to the optimum
+		"ellipsoid": func(x []float64) (sum float64) {
+			for i, d := range x {
+				sum += math.Pow(10, float64(i)) * d * d
+			}
+			return sum
+		},
+		"valley": func(x []float64) (sum float64) {
+			for i := range len(x) - 1 {
+				a, b := x[i]+1, x[i+1]+1
+				sum += 100*(b-a*a)*(b-a*a) + (1-a)*(1-a)
+			}
+			return sum
+		},
+		"waves": func(x []float64) (sum float64) {
+			for _, d := range x {
+				sum += d*d + 5 - 5*math.Cos(2*math.Pi*d)
+			}
+			return sum
+		},
+	}
+	var logs []float64
+	for name, f := range functions {
+		for seed := range int64(8) {
+			best := func(kernels int) float64 {
+				at := func(p space.Point) float64 {
+					x := make([]float64, len(p))
+					for i, v := range p {
+						x[i] = v.(float64) - optimum(seed, i)
+					}
+					return f(x)
+				}
+				l := suggesttest.Simulate(t.Context(), build(t, tpe.Algorithm(), s, seed, map[string]any{"above_cap": kernels}),
+					suggesttest.Study{Space: s, Trials: 400, Value: func(_ *space.Space, p space.Point) float64 { return at(p) }})
+				best := math.Inf(1)
+				for _, p := range l.Points() {
+					best = min(best, at(p))
+				}
+				return best
+			}
+			logs = append(logs, math.Log(best(128)/best(0)))
+			t.Logf("%s, seed %d: %.2f", name, seed, logs[len(logs)-1])
+		}
+	}
+	mean, square := 0.0, 0.0
+	for _, v := range logs {
+		mean += v / float64(len(logs))
+	}
+	for _, v := range logs {
+		square += (v - mean) * (v - mean)
+	}
+	noise := math.Sqrt(square) / float64(len(logs))
+	t.Logf("mean logarithm of the ratio %.3f, standard error %.3f", mean, noise)
+	if mean > 0.3 {
+		t.Errorf("with 128 kernels the best value is %.2f times that with all, standard error %.2f", math.Exp(mean), noise)
 	}
 }
 
@@ -236,30 +303,5 @@ func TestInfeasibleRepels(t *testing.T) {
 	t.Logf("below 0: %d of 100 after infeasible trials there, %d after failed ones", infeasible, failed)
 	if 2*infeasible > failed {
 		t.Errorf("below 0: %d of 100 after infeasible trials there, %d after failed ones", infeasible, failed)
-	}
-}
-
-// BenchmarkSuggest measures one proposal with 10 numeric parameters, its
-// creation and its result included.
-func BenchmarkSuggest(b *testing.B) {
-	for _, n := range []int{100, 1000, 10_000} {
-		b.Run(map[int]string{100: "100", 1000: "1000", 10_000: "10000"}[n], func(b *testing.B) {
-			s := cube(b, 10)
-			sg := build(b, tpe.Algorithm(), s, 1, nil)
-			sg.Observe(suggesttest.History(b, s, n, 1))
-			number := int64(n)
-			for b.Loop() {
-				p, err := sg.Suggest(b.Context(), suggest.Request{Numbers: []int64{number}})
-				if err != nil {
-					b.Fatal(err)
-				}
-				sg.Observe([]trial.Event{
-					{Kind: trial.EventCreated, Trial: number, Point: p[0].Point},
-					{Kind: trial.EventFinished, Trial: number, Finish: &trial.Finish{
-						State: types.Completed, Values: []float64{sphere(s, p[0].Point)}, Step: -1}},
-				})
-				number++
-			}
-		})
 	}
 }

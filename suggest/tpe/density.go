@@ -1,0 +1,213 @@
+package tpe
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	// reach is the distance below the greatest kernel, in nats, from which a
+	// kernel is left out: it is less than 3e-20 of the sum, so that nothing is
+	// lost to rounding.
+	reach = 45
+	// cappedReach is the same where the kernels stand for more trials: each of
+	// those left out is less than 3e-9 of the sum.
+	cappedReach = 20
+	// slack is what bounds are loosened by, so that rounding does not cut what
+	// is within reach.
+	slack = 1e-3
+	// prune is the number of kernels from which bounds pay.
+	prune = 64
+)
+
+// logDensity is the log density of the mixture at x.
+func (m *mixture) logDensity(x []float64, s *scratch) float64 {
+	n := len(m.logWeight)
+	for j := range m.kernels {
+		m.kernels[j].prepare(x[j])
+	}
+	if n < prune {
+		s.acc = append(s.acc[:0], m.logWeight...)
+		for j := range m.kernels {
+			m.accumulate(j, x[j], s.acc)
+		}
+		return logSumExp(s.acc, reach)
+	}
+	return m.pruned(x, s)
+}
+
+func (m *mixture) accumulate(j int, x float64, acc []float64) {
+	q := &m.kernels[j]
+	if q.dim.kind == continuous {
+		shapes := q.shapes[:len(acc)]
+		for k := range acc {
+			h := &shapes[k]
+			z := (x - h.mean) * h.inverse
+			acc[k] += h.bias - 0.5*z*z
+		}
+		return
+	}
+	for k := range acc {
+		acc[k] += q.tabulated(int(q.shape[k]), m.narrow)
+	}
+}
+
+// pruned is logDensity dimension by dimension over the kernels that can still
+// come within reach of the greatest: of which the prior kernel is a lower
+// bound, and of a kernel an upper one what it has so far and the greatest of
+// all kernels in each dimension to come. Without rounding it computes the same
+// as without the bounds, in the same order.
+func (m *mixture) pruned(x []float64, s *scratch) float64 {
+	n := len(m.logWeight)
+	s.bound = slices.Grow(s.bound[:0], len(x))[:len(x)]
+	least, coming := m.logWeight[n-1], 0.0
+	for j := len(x) - 1; j >= 0; j-- {
+		q := &m.kernels[j]
+		s.bound[j] = coming
+		coming += q.ceiling()
+		least += q.at(x[j], n-1, m.narrow)
+	}
+	cut := least - m.reach - slack
+	s.acc, s.alive = slices.Grow(s.acc[:0], n)[:n], slices.Grow(s.alive[:0], n)[:n]
+	acc, alive := s.acc, s.alive
+	copy(acc, m.logWeight)
+	for k := range alive {
+		alive[k] = int32(k)
+	}
+	for j := range m.kernels {
+		w := m.kernels[j].sieve(x[j], acc, alive, cut-s.bound[j], m.narrow)
+		acc, alive = acc[:w], alive[:w]
+	}
+	return logSumExp(acc, m.reach)
+}
+
+// logPrior is the logarithm of the prior kernel's part of the density at x.
+func (m *mixture) logPrior(x []float64) float64 {
+	k := len(m.logWeight) - 1
+	sum := m.logWeight[k]
+	for j := range m.kernels {
+		m.kernels[j].prepare(x[j])
+		sum += m.kernels[j].at(x[j], k, m.narrow)
+	}
+	return sum
+}
+
+// sieve adds the log densities at x of the kernels that are alive to acc, and
+// keeps those that are not below cut.
+func (q *kernels) sieve(x float64, acc []float64, alive []int32, cut, narrow float64) int {
+	w := 0
+	acc = acc[:len(alive)]
+	if q.dim.kind == continuous {
+		for i, k := range alive {
+			h := &q.shapes[k]
+			z := (x - h.mean) * h.inverse
+			a := acc[i] + (h.bias - 0.5*z*z)
+			acc[w], alive[w] = a, k
+			if a >= cut {
+				w++
+			}
+		}
+		return w
+	}
+	for i, k := range alive {
+		a := acc[i] + q.tabulated(int(q.shape[k]), narrow)
+		acc[w], alive[w] = a, k
+		if a >= cut {
+			w++
+		}
+	}
+	return w
+}
+
+// ceiling is an upper bound of the log densities of all kernels.
+func (q *kernels) ceiling() float64 {
+	if q.dim.kind == continuous {
+		return q.top
+	}
+	return 0 // masses
+}
+
+// at is the log density of kernel k at x, for which q is prepared.
+func (q *kernels) at(x float64, k int, narrow float64) float64 {
+	if q.dim.kind == continuous {
+		h := &q.shapes[k]
+		z := (x - h.mean) * h.inverse
+		return h.bias - 0.5*z*z
+	}
+	return q.tabulated(int(q.shape[k]), narrow)
+}
+
+// tables hold the log masses of the values met since the kernels were built, by
+// shape: few different values occur among the candidates.
+type tables struct {
+	byValue []table
+	current int
+}
+
+type table struct {
+	value float64
+	a, b  float64   // its cell
+	mass  []float64 // by shape; NaN not computed
+}
+
+// maxTables is how many values are remembered.
+const maxTables = 32
+
+// forget empties the tables.
+func (q *kernels) forget() { q.tables.byValue = q.tables.byValue[:0] }
+
+// prepare makes the table of the value x the current one.
+func (q *kernels) prepare(x float64) {
+	d, t := q.dim, &q.tables
+	switch d.kind {
+	case continuous:
+		return
+	case categorical:
+		if len(t.byValue) == 0 {
+			t.byValue = append(t.byValue, table{})
+		}
+		mass := slices.Grow(t.byValue[0].mass[:0], int(d.levels)+1)[:d.levels+1]
+		for c := range mass {
+			mass[c] = q.miss
+		}
+		mass[int(x)], mass[d.levels] = q.hit, q.uniform
+		t.current, t.byValue[0].mass = 0, mass
+		return
+	}
+	for i := range t.byValue {
+		if t.byValue[i].value == x {
+			t.current = i
+			return
+		}
+	}
+	n := len(t.byValue)
+	switch {
+	case n >= maxTables:
+		n = 0
+		t.byValue = t.byValue[:1]
+	case n < cap(t.byValue):
+		t.byValue = t.byValue[:n+1] // with the memory that it had
+	default:
+		t.byValue = append(t.byValue, table{})
+	}
+	e := &t.byValue[n]
+	e.value = x
+	e.a, e.b = d.cell(x)
+	e.mass = slices.Grow(e.mass[:0], len(q.shapes))[:len(q.shapes)]
+	for i := range e.mass {
+		e.mass[i] = math.NaN()
+	}
+	t.current = n
+}
+
+// tabulated is the log mass of the current value in a shape.
+func (q *kernels) tabulated(h int, narrow float64) float64 {
+	e := &q.tables.byValue[q.tables.current]
+	if v := e.mass[h]; v == v {
+		return v
+	}
+	s := &q.shapes[h]
+	v := logCellMass((e.a-s.mean)*s.inverse, (e.b-s.mean)*s.inverse, narrow) + s.bias
+	e.mass[h] = v
+	return v
+}
