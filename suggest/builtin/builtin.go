@@ -4,6 +4,7 @@ package builtin
 import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/cmaes"
 	"github.com/gotuner/tuner/suggest/goptuna"
 	"github.com/gotuner/tuner/suggest/grid"
 	"github.com/gotuner/tuner/suggest/qmc"
@@ -18,7 +19,7 @@ const DefaultName = tpe.Name
 func Algorithms() suggest.Registry {
 	sobol := qmc.Sobol{Dimensions: goptuna.SobolDimensions, Vectors: goptuna.SobolVectors}
 	return suggest.Registry{
-		tpe.Algorithm(), random.Algorithm(), grid.Algorithm(), qmc.Algorithm(sobol),
+		tpe.Algorithm(), random.Algorithm(), grid.Algorithm(), qmc.Algorithm(sobol), cmaes.Algorithm(),
 		goptuna.TPEAlgorithm(), goptuna.CMAESAlgorithm(), goptuna.RandomAlgorithm(),
 	}
 }
