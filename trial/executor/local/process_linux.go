@@ -25,7 +25,9 @@ func readStat(pid int) (process, bool) {
 	if end < 0 || len(f) < 20 {
 		return process{}, false
 	}
-	p := process{pid: pid, zombie: f[0] == "Z" || f[0] == "X"}
+	// A main thread that has ended while others of its process still do is a
+	// zombie too, but the process has its files and memory until the last ended.
+	p := process{pid: pid, zombie: (f[0] == "Z" || f[0] == "X") && (f[17] == "0" || f[17] == "1")}
 	var errs [4]error
 	p.ppid, errs[0] = strconv.Atoi(f[1])
 	p.pgid, errs[1] = strconv.Atoi(f[2])
