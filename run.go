@@ -2,9 +2,12 @@ package tuner
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/trial/agent"
@@ -43,22 +46,31 @@ type RunOptions struct {
 // done; in that case the contexts of running trials end, those trials go back to
 // the queue, and the cause of ctx is returned. A study that stopped because of
 // failures is an error of code types.Conflict with the reason. What finished is
-// stored when Run returns.
+// stored when Run returns. Several Runs of a study share its trials.
 func (s *Study) Run(ctx context.Context, fn Func, opt RunOptions) error {
-	r := &runner{study: s, fn: fn, open: map[int64]*attempt{}}
+	r := &runner{study: s, fn: fn, open: map[types.AttemptRef]*attempt{}}
 	exec := inproc.New(r.run, inproc.Config{})
-	a := agent.New(agent.Config{
+	prefix := rand.Text()
+	var keys atomic.Int64
+	a, leave, err := s.client.agent(agent.Config{
 		Backend: s.client.backend, Executor: exec, Launcher: r, ExecutorName: "inproc",
-		Study: s.id, Worker: s.client.worker, Slots: opt.Workers,
+		Study: s.id, Slots: opt.Workers,
+		NewKey: func() string { return prefix + strconv.FormatInt(keys.Add(1), 36) },
 		Hooks: agent.Hooks{Ended: func(l types.Lease, _ types.FinishRequest, reply types.FinishReply) {
 			if opt.OnTrial != nil {
 				opt.OnTrial(l.Ref.Trial, reply.State, reply.Reason)
 			}
 		}},
 	})
-	_, err := a.Run(ctx)
-	err = errors.Join(err, exec.Close())
 	if err != nil {
+		return err
+	}
+	defer leave()
+	_, err = a.Run(ctx)
+	if s.client.isClosed() {
+		err = errors.Join(ErrClosed, err)
+	}
+	if err = errors.Join(err, exec.Close()); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -77,7 +89,7 @@ type runner struct {
 	fn    Func
 
 	mu   sync.Mutex
-	open map[int64]*attempt // by trial number
+	open map[types.AttemptRef]*attempt
 }
 
 // attempt is one call of the function.
@@ -93,14 +105,14 @@ var _ agent.Launcher = (*runner)(nil)
 func (r *runner) Launch(l types.Lease, _ int) (*agent.Job, error) {
 	at := &attempt{trial: &Trial{backend: r.study.client.backend, lease: l, metric: r.study.objectives[0].Metric}}
 	r.mu.Lock()
-	r.open[l.Ref.Trial] = at
+	r.open[l.Ref] = at
 	r.mu.Unlock()
 	return &agent.Job{
 		Spec:       executor.Spec{ID: fmt.Sprintf("%d/%d/%d", l.Ref.Study, l.Ref.Trial, l.Ref.Attempt), Ref: l.Ref, Lease: l},
 		StopSignal: "TERM",
 		Finish: func(st executor.Status) types.FinishRequest {
 			r.mu.Lock()
-			delete(r.open, l.Ref.Trial)
+			delete(r.open, l.Ref)
 			r.mu.Unlock()
 			return at.finish(st)
 		},
@@ -116,7 +128,7 @@ func (r *runner) Resume(types.Adopted) (*agent.Job, error) {
 // run is the executor's function.
 func (r *runner) run(ctx context.Context, l types.Lease) error {
 	r.mu.Lock()
-	at := r.open[l.Ref.Trial]
+	at := r.open[l.Ref]
 	r.mu.Unlock()
 	at.value, at.err = r.fn(ctx, at.trial)
 	return at.err
@@ -124,10 +136,7 @@ func (r *runner) run(ctx context.Context, l types.Lease) error {
 
 // finish is what the return of the function means.
 func (at *attempt) finish(st executor.Status) types.FinishRequest {
-	req := types.FinishRequest{Outcome: types.OutcomeCompleted, Metrics: map[string]types.Float{}}
-	for k, v := range at.trial.metrics {
-		req.Metrics[k] = v
-	}
+	req := types.FinishRequest{Outcome: types.OutcomeCompleted, Metrics: at.trial.finals()}
 	var none *infeasible
 	switch {
 	case at.err == nil && st.Err != "": // it panicked

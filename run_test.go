@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -218,4 +219,114 @@ func TestTheSDKNeedsTheStandardLibraryOnly(t *testing.T) {
 			t.Errorf("package tuner depends on %s", path)
 		}
 	}
+}
+
+// A second Run must not take the trials of the first for leftovers of a process
+// that is gone.
+func TestTwoRunsAtOnceShareTheStudy(t *testing.T) {
+	b := newBowl()
+	c := client(t, local.Memory)
+	study, err := c.Study(t.Context(), b.config("shared", 6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, goOn := make(chan struct{}), make(chan struct{})
+	var calls [6]atomic.Int64
+	first := make(chan error, 1)
+	go func() {
+		first <- study.Run(t.Context(), func(ctx context.Context, tr *tuner.Trial) (float64, error) {
+			calls[tr.Number()].Add(1)
+			if tr.Number() == 0 {
+				close(began)
+				select {
+				case <-goOn:
+				case <-ctx.Done():
+					t.Errorf("the first run's trial was stopped: %v", context.Cause(ctx))
+				}
+			}
+			return b.loss(tr), nil
+		}, tuner.RunOptions{})
+	}()
+	<-began
+	done := 0
+	err = study.Run(t.Context(), func(_ context.Context, tr *tuner.Trial) (float64, error) {
+		calls[tr.Number()].Add(1)
+		if done++; done == 5 {
+			close(goOn)
+		}
+		return b.loss(tr), nil
+	}, tuner.RunOptions{})
+	if err := errors.Join(err, <-first); err != nil {
+		t.Error(err)
+	}
+	for i := range calls {
+		if n := calls[i].Load(); n != 1 {
+			t.Errorf("trial %d ran %d times", i, n)
+		}
+	}
+}
+
+func TestCloseInterruptsWhatRuns(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "tuner.db")
+	c, err := local.Client(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBowl()
+	study, err := c.Study(t.Context(), b.config("closed", 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, ran := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ran <- study.Run(t.Context(), func(ctx context.Context, _ *tuner.Trial) (float64, error) {
+			close(began)
+			<-ctx.Done()
+			return 0, context.Cause(ctx)
+		}, tuner.RunOptions{})
+	}()
+	<-began
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ran; !errors.Is(err, tuner.ErrClosed) {
+		t.Errorf("the run returned %v, want that the client was closed", err)
+	}
+	if err := study.Run(t.Context(), nil, tuner.RunOptions{}); !errors.Is(err, tuner.ErrClosed) {
+		t.Errorf("a run after the client was closed: %v", err)
+	}
+	study, err = client(t, db).Study(t.Context(), tuner.Config{Name: "closed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := study.Info(t.Context())
+	if err != nil || info.Counts != (types.Counts{Queued: 1}) {
+		t.Errorf("after the client was closed: %+v, %v", info.Counts, err)
+	}
+}
+
+func TestMetricsOfAGoroutineThatIsLeftBehind(t *testing.T) {
+	b := newBowl()
+	study, err := client(t, local.Memory).Study(t.Context(), b.config("left", 20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left sync.WaitGroup
+	err = study.Run(t.Context(), func(_ context.Context, tr *tuner.Trial) (float64, error) {
+		first := make(chan struct{})
+		left.Go(func() {
+			for i := range 500 {
+				tr.SetMetric("step", float64(i))
+				if i == 0 {
+					close(first)
+				}
+			}
+		})
+		<-first
+		return b.loss(tr), nil
+	}, tuner.RunOptions{})
+	if err != nil {
+		t.Error(err)
+	}
+	left.Wait()
 }

@@ -2,6 +2,7 @@ package tuner
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"github.com/gotuner/tuner/api/types"
@@ -85,4 +86,13 @@ func (t *Trial) SetMetric(metric string, value float64) {
 		t.metrics = map[string]types.Float{}
 	}
 	t.metrics[metric] = types.Float(value)
+}
+
+// finals are the metrics of SetMetric.
+func (t *Trial) finals() map[string]types.Float {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := make(map[string]types.Float, len(t.metrics)+2)
+	maps.Copy(m, t.metrics)
+	return m
 }

@@ -23,6 +23,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
@@ -39,20 +41,84 @@ type Backend interface {
 	Close() error
 }
 
+// ErrClosed is what Run returns if the client is closed meanwhile.
+var ErrClosed = errors.New("tuner: the client is closed")
+
+// closeGrace is how long Close waits for functions to return.
+const closeGrace = 10 * time.Second
+
 // Client gives access to studies. It is safe for concurrent use.
 type Client struct {
 	backend Backend
 	worker  string
+
+	mu     sync.Mutex
+	closed bool
+	runs   map[string]*agent.Agent // by worker
+	ran    sync.WaitGroup
 }
 
 // NewClient returns a client of a backend; worker names this process among all
 // that run trials and should be the same after a restart. Most programs call
 // local.Client instead.
-func NewClient(b Backend, worker string) *Client { return &Client{b, worker} }
+func NewClient(b Backend, worker string) *Client {
+	return &Client{backend: b, worker: worker, runs: map[string]*agent.Agent{}}
+}
 
-// Close gives everything up that the client holds. Trials that run are
-// interrupted and handed out again.
-func (c *Client) Close() error { return c.backend.Close() }
+// Close gives everything up that the client holds. The contexts of running
+// trials end, and the trials are handed out again; each Run returns ErrClosed.
+// Functions that do not return within 10 s are left behind.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	for _, a := range c.runs {
+		a.Interrupt()
+	}
+	c.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.ran.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(closeGrace):
+	}
+	return c.backend.Close()
+}
+
+// agent makes an agent under a name that no other Run of this client has: an
+// agent takes over what runs under its name. leave is called when it has ended.
+func (c *Client) agent(cfg agent.Config) (a *agent.Agent, leave func(), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, nil, ErrClosed
+	}
+	cfg.Worker = c.worker
+	for i := 2; c.runs[cfg.Worker] != nil; i++ {
+		cfg.Worker = c.worker + "#" + strconv.Itoa(i)
+	}
+	a = agent.New(cfg)
+	c.runs[cfg.Worker] = a
+	c.ran.Add(1)
+	return a, func() {
+		c.mu.Lock()
+		delete(c.runs, cfg.Worker)
+		c.mu.Unlock()
+		c.ran.Done()
+	}, nil
+}
+
+func (c *Client) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
 
 // Objective is a metric with a goal.
 type Objective = types.Objective

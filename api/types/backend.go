@@ -167,8 +167,8 @@ type FinishRequest struct {
 
 // FinishReply tells what became of the trial.
 type FinishReply struct {
-	State  State       `json:"state"`
-	Reason string      `json:"reason,omitempty"`
+	State  State  `json:"state"`
+	Reason string `json:"reason,omitempty"`
 	// Value is the first objective's, if the trial is over and has one.
 	Value *Float      `json:"value,omitempty"`
 	Next  *LeaseReply `json:"next,omitempty"`

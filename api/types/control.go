@@ -1,5 +1,7 @@
 package types
 
+import "time"
+
 // ControlKind is what a ControlRequest asks for.
 type ControlKind string
 
@@ -67,4 +69,6 @@ type Adopted struct {
 	Cursor   string   `json:"cursor,omitempty"`
 	Stopping StopKind `json:"stopping,omitempty"`
 	Reason   string   `json:"reason,omitempty"`
+	// Leased is when the attempt began; its timeout counts from there.
+	Leased time.Time `json:"leased"`
 }

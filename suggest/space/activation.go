@@ -111,7 +111,7 @@ func (c *condCompiler) parent(name string) int {
 		c.faults.add(fault(c.field, "the condition names the unknown parameter %q", name).WithRemedy("known are %s", list(names)))
 		return -1
 	case i == c.self:
-		c.faults.add(fault(c.field, "the condition of %s names %s itself", name, name))
+		c.faults.add(fault(c.field, "the condition of %s names %s itself", name, name).WithRemedy("name another parameter, or leave the condition out"))
 		return -1
 	}
 	c.parents[i] = true

@@ -76,7 +76,7 @@ func (s *Space) compileConstraints(texts []string, ok []bool, f *faults) {
 func (k *constraintCompiler) constraint(text, field string) (*constraint, *types.Error) {
 	switch {
 	case text == "":
-		return nil, fault(field, "the constraint is empty")
+		return nil, fault(field, "the constraint is empty").WithRemedy("write one such as lr * layers <= 0.5, or leave it out")
 	case len(text) > maxConstraintLength:
 		return nil, fault(field, "the constraint has %d bytes; %d is the most", len(text), maxConstraintLength)
 	case !utf8.ValidString(text):
@@ -118,6 +118,12 @@ func syntaxFault(text, field string, err error) *types.Error {
 	}
 	if strings.Contains(msg, "maximum allowed nodes") {
 		return fault(field, "the constraint is too long: it has more than %d operators, names and numbers", maxConstraintNodes)
+	}
+	switch {
+	case strings.Contains(msg, "token EOF"):
+		return fault(field, "in %s: something is missing at its end", text).WithRemedy("%s", constraintHelp)
+	case strings.Contains(msg, `Operator("=")`):
+		return fault(field, "in %s: one = does not compare%s", text, at).WithRemedy("write == for equal, <= or >= for at most and at least")
 	}
 	return fault(field, "in %s: %s%s", text, msg, at).WithRemedy("%s", constraintHelp)
 }

@@ -39,7 +39,7 @@ func compare(n ast.Node, op string, x, y expression) (expression, *types.Error) 
 	equality := op == "==" || op == "!="
 	switch {
 	case x.typ != y.typ && x.typ != mixedType && y.typ != mixedType:
-		return x, mistake(n, "%s compares %s with %s", op, x.typ, y.typ)
+		return x, mistake(n, "%s compares %s with %s", op, x.typ, y.typ).WithRemedy("compare numbers with numbers and texts with texts")
 	case !equality && (x.typ != numberType || y.typ != numberType):
 		return x, mistake(n, "%s needs numbers on both sides", op).WithRemedy("texts and bools are compared by ==, != and in")
 	}

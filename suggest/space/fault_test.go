@@ -109,7 +109,7 @@ func TestNewRefuses(t *testing.T) {
 		{"default that is no choice", []Parameter{defaulted(opt, "rmsprop")}, "space.opt.default", `"rmsprop", which is none of the choices "sgd", "adam"`},
 
 		{"condition on an unknown parameter", on(In{"optimizer", []Value{"sgd"}}), "space.m.when", `unknown parameter "optimizer"; known are opt, n, m`},
-		{"condition on itself", on(In{"m", []Value{0.5}}), "space.m.when", "the condition of m names m itself"},
+		{"condition on itself", on(In{"m", []Value{0.5}}), "space.m.when", "the condition of m names m itself; name another parameter"},
 		{"value that is no choice", on(In{"opt", []Value{"sdg"}}), "space.m.when", `can never be met by "sdg": it is "sdg", which is none of the choices`},
 		{"value of another type", on(NotIn{"n", []Value{"3"}}), "space.m.when", `can never be met by "3"`},
 		{"value out of range", on(In{"n", []Value{9}}), "space.m.when", "above the high end 8"},
@@ -160,8 +160,9 @@ func TestConstraintRefused(t *testing.T) {
 		choices(Categorical, "opt", "sgd", "adam"), choices(Ordinal, "mix", "auto", 1, 2.5), float("model.lr", 0.0, 1.0),
 	}
 	tests := []struct{ text, message string }{
-		{"", "the constraint is empty"},
-		{"lr <", "in lr <: unexpected token EOF at column 4"},
+		{"", "the constraint is empty; write one"},
+		{"lr <", "in lr <: something is missing at its end; a constraint knows"},
+		{"lr = 1", "in lr = 1: one = does not compare at column 4; write =="},
 		{"lr <= 1 )", "unexpected token"},
 		{"lr * n", "lr * n is a number, neither true nor false; compare it"},
 		{"opt", "opt is a text, neither true"},

@@ -224,7 +224,7 @@ func (s *Space) Validate(p Point) error {
 	if len(f) == 0 {
 		for _, c := range s.constraints {
 			if !c.holds(p) {
-				f.add(fault("params", "the constraint %s does not hold", c.text))
+				f.add(fault("params", "the constraint %s does not hold", c.text).WithRemedy("choose values that satisfy it"))
 			}
 		}
 	}

@@ -288,7 +288,7 @@ func TestValidateRefuses(t *testing.T) {
 		{Point{int64(1), []float64{1}}, "params.d: it is [1], which is no number"},
 		{Point{nil, 0.1}, "params.n: the parameter is active and has no value; give one: the range 1 to 8"},
 		{Point{int64(8), 0.5}, "params: the constraint n * d <= 2 does not hold"},
-		{Point{int64(8), 1.0}, "params: 2 faults\nparams: the constraint n * d <= 2 does not hold\nparams: the constraint d < 0.9"},
+		{Point{int64(8), 1.0}, "params: 2 faults\nparams: the constraint n * d <= 2 does not hold; choose values that satisfy it\nparams: the constraint d < 0.9"},
 	}
 	for _, test := range tests {
 		err := s.Validate(test.point)

@@ -33,7 +33,8 @@ type Backend interface {
 // Launcher prepares attempts for an executor.
 type Launcher interface {
 	// Launch prepares a newly leased attempt, or one whose handle was never
-	// stored. An error fails the trial with its text.
+	// stored. An error fails the trial with its text, unless it is of code
+	// Unavailable: then it is tried again, for the trial is not at fault.
 	Launch(l types.Lease, slot int) (*Job, error)
 	// Resume prepares the watching of an attempt that an earlier agent started.
 	Resume(a types.Adopted) (*Job, error)
@@ -108,27 +109,20 @@ type Hooks struct {
 type Agent struct {
 	cfg Config
 
-	mu    sync.Mutex
-	runs  map[*run]struct{}
-	level level
+	mu     sync.Mutex
+	runs   map[*run]struct{}
+	level  level
+	untold []error // results that could not be told
 
 	drained chan struct{} // closed at drain: no new trials
 	halted  chan struct{} // closed at Interrupt
 	killed  chan struct{} // closed at Kill
 	left    chan struct{} // closed at Detach
 	kick    chan struct{} // a beat is due now
+	// hurry is done at Kill and Detach: nothing is waited for.
+	hurry     context.Context
+	hurryDone context.CancelFunc
 }
-
-// level is how urgently the agent was asked to end.
-type level int
-
-const (
-	running level = iota
-	draining
-	interrupting
-	killing
-	detaching
-)
 
 // New returns an Agent.
 func New(cfg Config) *Agent {
@@ -147,55 +141,16 @@ func New(cfg Config) *Agent {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Agent{cfg: cfg, runs: map[*run]struct{}{}, drained: make(chan struct{}), halted: make(chan struct{}),
+	a := &Agent{cfg: cfg, runs: map[*run]struct{}{}, drained: make(chan struct{}), halted: make(chan struct{}),
 		killed: make(chan struct{}), left: make(chan struct{}), kick: make(chan struct{}, 1)}
-}
-
-// Drain lets running trials end and takes no new ones.
-func (a *Agent) Drain() { a.raise(draining) }
-
-// Interrupt sends the stop signal to what runs; those trials go back to the
-// queue. It includes Drain.
-func (a *Agent) Interrupt() { a.raise(interrupting) }
-
-// Kill ends what runs without grace. It includes Interrupt.
-func (a *Agent) Kill() { a.raise(killing) }
-
-// Detach returns from Run and lets running trials go on where the executor can
-// find them again; elsewhere it is Interrupt.
-func (a *Agent) Detach() { a.raise(detaching) }
-
-func (a *Agent) raise(l level) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for a.level < l && l != detaching || a.level == running && l == detaching {
-		switch a.level++; a.level {
-		case draining:
-			close(a.drained)
-		case interrupting:
-			close(a.halted)
-		case killing:
-			close(a.killed)
-		}
-		a.urge()
-	}
-	if l == detaching && a.level < detaching {
-		a.level = detaching
-		close(a.left)
-		a.urge()
-	}
-}
-
-// urge passes the level on to the attempts; the caller holds mu.
-func (a *Agent) urge() {
-	for r := range a.runs {
-		r.urge(a.level)
-	}
+	a.hurry, a.hurryDone = context.WithCancel(context.Background())
+	return a
 }
 
 // Run takes and runs trials until the study hands out no more, the agent is
 // asked to end, or ctx is done (which interrupts what runs). It returns why the
-// study ended, "" if the agent was asked to.
+// study ended, "" if the agent was asked to. The error says also which results
+// the backend did not take before the agent had to end.
 func (a *Agent) Run(ctx context.Context) (reason string, err error) {
 	stop := context.AfterFunc(ctx, a.Interrupt)
 	defer stop()
@@ -244,7 +199,9 @@ func (a *Agent) Run(ctx context.Context) (reason string, err error) {
 			reason = r
 		}
 	}
-	return reason, errors.Join(errs...)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return reason, errors.Join(append(errs, a.untold...)...)
 }
 
 // slot runs one trial after the other, first what an earlier agent left.
@@ -257,11 +214,12 @@ func (a *Agent) slot(ctx context.Context, slot int, adopted []types.Adopted) (st
 	var next *types.LeaseReply
 	for !a.ending(a.drained) {
 		if next == nil {
-			reply, err := a.lease(ctx, slot)
+			reply, err := a.lease(ctx)
 			if err != nil {
 				return "", err
 			}
 			next = &reply
+			continue // the agent may have been asked to end meanwhile
 		}
 		switch next.Status {
 		case types.LeaseDone:
@@ -273,17 +231,17 @@ func (a *Agent) slot(ctx context.Context, slot int, adopted []types.Adopted) (st
 		}
 		next = a.start(ctx, next.Leases[0], slot)
 	}
+	if next != nil {
+		a.giveBack(ctx, next.Leases)
+	}
 	return "", nil
 }
 
-func (a *Agent) ending(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	case <-a.left:
-		return true
-	default:
-		return false
+// giveBack returns trials that were leased but will not be started.
+func (a *Agent) giveBack(ctx context.Context, ls []types.Lease) {
+	for _, l := range ls {
+		req := types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeInterrupted, Reason: "the agent ended before it could start it"}
+		_, _ = a.tell(ctx, req) // Run returns what is wrong
 	}
 }
 
@@ -294,7 +252,7 @@ func (a *Agent) leaseRequest() types.LeaseRequest {
 
 // lease waits for a trial until there is one, there will be none, or the agent
 // is to end.
-func (a *Agent) lease(ctx context.Context, slot int) (types.LeaseReply, error) {
+func (a *Agent) lease(ctx context.Context) (types.LeaseReply, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -318,22 +276,43 @@ func (a *Agent) lease(ctx context.Context, slot int) (types.LeaseReply, error) {
 	return reply, err
 }
 
-// persist repeats a call while the backend is unavailable, with growing pauses
-// up to 5 s, until ctx is done.
+// lastTries is how often a call is tried again after an interruption.
+const lastTries = 8
+
+// The pauses between two tries of what the machine or the backend refuses.
+const (
+	firstPause   = 50 * time.Millisecond
+	longestPause = 5 * time.Second
+)
+
+// persist repeats a call while the backend is unavailable, with growing pauses:
+// until ctx is done, or a few times more once the agent is interrupted, and
+// those quickly once it is killed or detached.
 func (a *Agent) persist(ctx context.Context, call func() error) error {
-	pause := 50 * time.Millisecond
-	for {
+	pause := firstPause
+	for left := lastTries; ; {
 		err := call()
 		if types.CodeOf(err) != types.Unavailable {
 			return err
 		}
 		a.trouble(err)
+		if a.ending(a.halted) {
+			left--
+		}
+		if left == 0 {
+			return err
+		}
+		hurry := a.hurry.Done()
+		if a.hurry.Err() != nil {
+			hurry, pause = nil, firstPause
+		}
 		select {
 		case <-time.After(pause):
+		case <-hurry:
 		case <-ctx.Done():
 			return err
 		}
-		pause = min(2*pause, 5*time.Second)
+		pause = min(2*pause, longestPause)
 	}
 }
 

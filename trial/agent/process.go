@@ -54,10 +54,13 @@ var _ Launcher = (*Processes)(nil)
 
 // Launch makes the attempt's directories and its command line.
 func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
+	if l.ResumeFrom == "" {
+		l.ResumeFrom = p.checkpoint(l.Ref)
+	}
 	t := p.trial(l)
 	dir := p.attemptDir(l.Ref)
 	if err := os.MkdirAll(t.CheckpointDir, 0o700); err != nil {
-		return nil, types.Errorf(types.Unavailable, "make the trial's directory: %w", err)
+		return nil, diskFault("make the trial's directory", err)
 	}
 	params, err := l.Params.MarshalJSON()
 	if err != nil {
@@ -83,6 +86,21 @@ func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
 	}
 	spec.Env = append(spec.Env, "PWD="+spec.Dir) // the last of a name counts
 	return p.job(spec, t, "")
+}
+
+// checkpoint is what the last of the trial's earlier attempts that left
+// anything left in its checkpoint directory; "" if none did. Those attempts have
+// ended, so nobody writes there any more.
+func (p *Processes) checkpoint(r types.AttemptRef) string {
+	for n := r.Attempt - 1; n > 0; n-- {
+		earlier := r
+		earlier.Attempt = n
+		dir := filepath.Join(p.attemptDir(earlier), "checkpoint")
+		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+			return dir
+		}
+	}
+	return ""
 }
 
 // Resume watches an attempt that runs already.
@@ -168,12 +186,27 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 		req.Outcome, req.Reason = types.OutcomeFailed, fmt.Sprintf("exit code %d%s", st.Exit, lastLine(spec.AttemptDir))
 	default:
 		req.Outcome = types.OutcomeCompleted
-		if m := p.missing(spec, out, req.Metrics); m != "" {
-			req.Outcome, req.Reason = types.OutcomeFailed, m
+		if o, names := p.missing(out, req.Metrics); o != "" {
+			req.Outcome, req.Reason = types.OutcomeFailed, withoutMetric(o, names)
+			if p.Missing != nil && !diskFull(spec.AttemptDir) {
+				p.Missing(spec.Lease, spec.AttemptDir, o, names)
+			}
 		}
 		p.buffers(out, st)
 	}
+	if req.Outcome == types.OutcomeFailed && diskFull(spec.AttemptDir) {
+		req.Outcome, req.Reason = types.OutcomeLost, "the disk of its directory is full ("+req.Reason+")"
+	}
 	return req
+}
+
+// diskFull reports whether dir has no room for even a short log. Then a trial
+// that failed may have failed of it, and its output may be cut.
+func diskFull(dir string) bool {
+	path := filepath.Join(dir, ".room")
+	err := os.WriteFile(path, make([]byte, 64<<10), 0o600)
+	_ = os.Remove(path) // it may be half written, or not there
+	return err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 func hint(signal string) string {
@@ -183,25 +216,25 @@ func hint(signal string) string {
 	return ""
 }
 
-// missing says in words that an objective was not seen, "" if all were.
-func (p *Processes) missing(spec executor.Spec, out *processOutput, measured map[string]types.Float) string {
-	var names []string
+// missing is the first objective that was not seen and the metrics that were,
+// "" if all objectives were.
+func (p *Processes) missing(out *processOutput, measured map[string]types.Float) (objective string, seen []string) {
 	for _, s := range out.col.Seen() {
-		names = append(names, s.Metric)
+		seen = append(seen, s.Metric)
 	}
 	for _, o := range p.Objectives {
-		if _, ok := measured[o]; ok || slices.Contains(names, o) {
-			continue
+		if _, ok := measured[o]; !ok && !slices.Contains(seen, o) {
+			return o, seen
 		}
-		if p.Missing != nil {
-			p.Missing(spec.Lease, spec.AttemptDir, o, names)
-		}
-		if len(names) == 0 {
-			return fmt.Sprintf("it ended without the metric %s: its output has no metric at all", o)
-		}
-		return fmt.Sprintf("it ended without the metric %s; its output has %s", o, strings.Join(names, ", "))
 	}
-	return ""
+	return "", seen
+}
+
+func withoutMetric(objective string, seen []string) string {
+	if len(seen) == 0 {
+		return fmt.Sprintf("it ended without the metric %s: its output has no metric at all", objective)
+	}
+	return fmt.Sprintf("it ended without the metric %s; its output has %s", objective, strings.Join(seen, ", "))
 }
 
 // buffers warns of a program whose reports all come at its end.
@@ -255,10 +288,22 @@ func Tail(path string, n int) []string {
 // writeFile writes a small file that appears whole or not at all.
 func writeFile(path string, b []byte) error {
 	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return types.Errorf(types.Unavailable, "write %s: %w", filepath.Base(path), err)
+	err := os.WriteFile(tmp, b, 0o600)
+	if err == nil {
+		err = os.Rename(tmp, path)
 	}
-	return os.Rename(tmp, path)
+	if err != nil {
+		_ = os.Remove(tmp) // half written, or not there
+		return diskFault("write the trial's "+filepath.Base(path), err)
+	}
+	return nil
+}
+
+// diskFault is a fault of the machine, after which the trial can be started
+// again.
+func diskFault(what string, err error) error {
+	return types.Errorf(types.Unavailable, "%s: %w", what, err).
+		WithRemedy("make room on the disk (df, tuner gc), and see that the folder is there and writable")
 }
 
 // processOutput reads the files that a process writes.

@@ -16,87 +16,55 @@ type run struct {
 	lease types.Lease
 	job   *Job
 	slot  int
-	stopC chan types.Decision // capacity 1: the first decision to stop
+	began time.Time
+	stopC chan struct{} // capacity 1: it is to be stopped
+
+	// Used by the goroutine that watches: reports that were read but not counted
+	// yet, how far they reach, how often they were sent in vain, and how many
+	// polls to pass over before the next try.
+	unsent      []types.Report
+	cursor      string
+	vain, skips int
 
 	mu   sync.Mutex
 	beat types.Beat
-	told types.Beat // what the backend knows
+	told bool // the backend knows the handle, or need not
 	stop types.Decision
+	over bool // it has ended; only that has to be told
 }
 
-// start runs a newly leased attempt to its end and returns the next lease, nil
-// if there is none yet.
-func (a *Agent) start(ctx context.Context, l types.Lease, slot int) *types.LeaseReply {
-	job, err := a.cfg.Launcher.Launch(l, slot)
-	if err != nil {
-		return a.finish(ctx, l, types.FinishRequest{Ref: l.Ref, Outcome: notStarted(err), Reason: err.Error()})
-	}
-	return a.execute(ctx, l, job, slot, "", types.Decision{})
+// newRun is the attempt of a lease, which was started and can be found by its
+// handle. A negative slot is an adopted attempt, after which no next lease is
+// asked for.
+func (a *Agent) newRun(l types.Lease, job *Job, slot int, handle string) *run {
+	return &run{a: a, lease: l, job: job, slot: slot, began: time.Now(), stopC: make(chan struct{}, 1),
+		beat: types.Beat{Ref: l.Ref, State: types.AttemptRunning, Handle: handle, Dir: job.Spec.AttemptDir},
+		told: job.Spec.AttemptDir == ""} // nobody could find it again
 }
 
-// notStarted is the outcome of an attempt that could not be started: a fault of
-// the machine is no failure of the trial, which is handed out again.
-func notStarted(err error) types.Outcome {
-	if types.CodeOf(err) == types.Unavailable {
-		return types.OutcomeLost
-	}
-	return types.OutcomeFailed
-}
-
-// resume watches an attempt that an earlier agent left.
-func (a *Agent) resume(ctx context.Context, ad types.Adopted, slot int) {
-	var job *Job
-	var err error
-	if ad.Handle == "" {
-		job, err = a.cfg.Launcher.Launch(ad.Lease, slot)
-	} else {
-		job, err = a.cfg.Launcher.Resume(ad)
-	}
-	if err != nil {
-		a.finish(ctx, ad.Lease, types.FinishRequest{Ref: ad.Lease.Ref, Outcome: types.OutcomeLost, Reason: err.Error()})
-		return
-	}
-	var d types.Decision
-	if ad.Stopping != "" {
-		d = types.Decision{Stop: true, Kind: ad.Stopping, Reason: ad.Reason}
-	}
-	// The next lease is asked for by the slot, once all adopted trials are over.
-	a.execute(ctx, ad.Lease, job, -1-slot, ad.Handle, d)
-}
-
-// execute starts the attempt (or finds it by its handle), watches it, and
-// finishes it. A negative slot is an adopted attempt, after which no next lease
-// is asked for.
-func (a *Agent) execute(ctx context.Context, l types.Lease, job *Job, slot int, handle string, d types.Decision) *types.LeaseReply {
-	r := &run{a: a, lease: l, job: job, slot: slot, stopC: make(chan types.Decision, 1)}
-	r.beat = types.Beat{Ref: l.Ref, State: types.AttemptRunning, Handle: handle, Dir: job.Spec.AttemptDir}
-	if handle == "" {
-		var err error
-		if handle, err = a.cfg.Executor.Start(ctx, job.Spec); err != nil {
-			r.close()
-			return a.finish(ctx, l, types.FinishRequest{Ref: l.Ref, Outcome: notStarted(err), Reason: err.Error()})
-		}
-		r.beat.Handle = handle
-	}
+// execute watches the attempt to its end, and finishes it. d may say that it is
+// being stopped already.
+func (r *run) execute(ctx context.Context, d types.Decision) *types.LeaseReply {
+	a := r.a
 	a.register(r)
+	defer a.unregister(r) // its lease is kept until the end is told
 	if d.Stop {
 		r.halt(d)
 	}
 	if a.cfg.Hooks.Started != nil {
-		a.cfg.Hooks.Started(l, max(slot, -1-slot), slot < 0)
+		a.cfg.Hooks.Started(r.lease, max(r.slot, -1-r.slot), r.slot < 0)
 	}
-	st, detached := r.watch(ctx, handle)
-	a.unregister(r)
-	if detached {
-		r.close()
+	st, known := r.watch(ctx, r.beat.Handle)
+	defer r.close()
+	if !known { // the next agent finds it
 		return nil
 	}
 	req := r.result(st)
-	if slot < 0 {
-		a.finishLast(ctx, l, req)
+	if r.slot < 0 {
+		a.finishLast(ctx, r.lease, req)
 		return nil
 	}
-	return a.finish(ctx, l, req)
+	return a.finish(ctx, r.lease, req)
 }
 
 func (r *run) close() {
@@ -108,37 +76,42 @@ func (r *run) close() {
 }
 
 // watch reads the attempt's output, reports it, and carries out decisions until
-// the attempt has ended. detached says that the agent leaves it running.
-func (r *run) watch(ctx context.Context, handle string) (st executor.Status, detached bool) {
+// the attempt has ended. known is false if the agent leaves it to the next one.
+func (r *run) watch(ctx context.Context, handle string) (st executor.Status, known bool) {
 	a := r.a
-	ended := make(chan executor.Status, 1)
 	if !r.polled() {
 		// Nothing to poll, the common case of functions: whoever decides on an end
 		// sends the signal.
-		return r.wait(ctx, handle), false
+		return r.wait(ctx, handle)
 	}
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { ended <- r.wait(wctx, handle) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		st, known = r.wait(wctx, handle)
+	}()
 	poll := time.NewTicker(a.cfg.Poll)
 	defer poll.Stop()
 	var timeout <-chan time.Time
 	if r.job.Timeout > 0 {
-		t := time.NewTimer(r.job.Timeout)
+		t := time.NewTimer(r.job.Timeout - time.Since(r.began))
 		defer t.Stop()
 		timeout = t.C
 	}
 	halted, killed := a.halted, a.killed
 	for {
 		select {
-		case st := <-ended:
-			return st, false
+		case <-ended:
+			return st, known
 		case <-a.left:
-			return st, true
+			cancel()
+			<-ended
+			return executor.Status{}, false
 		case <-poll.C:
 			r.report(ctx)
-		case d := <-r.stopC:
-			r.signal(ctx, handle, d, r.job.StopSignal)
+		case <-r.stopC:
+			r.signal(ctx, r.job.StopSignal, r.job.Grace)
 		case <-timeout:
 			timeout = nil
 			r.end(ctx, types.StopTimeout, fmt.Sprintf("it ran longer than the timeout of %v", r.job.Timeout))
@@ -146,27 +119,34 @@ func (r *run) watch(ctx context.Context, handle string) (st executor.Status, det
 			halted = nil
 			r.end(ctx, types.StopInterrupt, "interrupted")
 		case <-killed:
-			killed = nil
-			r.signal(ctx, handle, types.Decision{}, "KILL")
+			halted, killed = nil, nil
+			r.kill(ctx)
 		}
 	}
 }
 
 // wait waits for the attempt's end. A fault of the executor proves nothing about
-// the attempt, so it is asked again until it knows or ctx is done.
-func (r *run) wait(ctx context.Context, handle string) executor.Status {
+// the attempt, so it is asked again until it knows; known is false if ctx is
+// done or the agent has to end before. A handle that the executor cannot read
+// leads to nothing: the attempt is gone.
+func (r *run) wait(ctx context.Context, handle string) (st executor.Status, known bool) {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
 		st, err := r.a.cfg.Executor.Wait(ctx, handle)
-		if err == nil {
-			return st
+		switch code := types.CodeOf(err); {
+		case err == nil:
+			return st, true
+		case ctx.Err() != nil:
+			return st, false
+		case code == types.Invalid || code == types.Unsupported:
+			return executor.Status{Phase: executor.Gone, Err: err.Error()}, true
 		}
-		if ctx.Err() == nil {
-			r.a.trouble(fmt.Errorf("wait for trial %d: %w", r.lease.Ref.Trial, err))
-		}
+		r.a.trouble(fmt.Errorf("wait for trial %d: %w", r.lease.Ref.Trial, err))
 		select {
 		case <-time.After(pause):
+		case <-r.a.hurry.Done():
+			return st, false
 		case <-ctx.Done():
-			return executor.Status{Phase: executor.Gone, Err: ctx.Err().Error()}
+			return st, false
 		}
 	}
 }
@@ -179,87 +159,136 @@ func (r *run) urge(l level) {
 	switch {
 	case r.polled():
 	case l == killing:
-		go r.signal(context.Background(), r.beat.Handle, types.Decision{}, "KILL")
+		go r.kill(context.Background())
 	case l == interrupting || l == detaching:
 		go r.end(context.Background(), types.StopInterrupt, "interrupted")
 	}
 }
 
-// halt remembers the first decision to stop.
-func (r *run) halt(d types.Decision) {
+// kill ends the attempt without grace. That is an interruption, too.
+func (r *run) kill(ctx context.Context) {
+	r.end(ctx, types.StopInterrupt, "interrupted")
+	r.signal(ctx, "KILL", 0)
+}
+
+// halt carries out the first decision to stop, and reports whether d was it.
+func (r *run) halt(d types.Decision) bool {
 	r.mu.Lock()
-	first := !r.stop.Stop
+	first := !r.stop.Stop && !r.over
 	if first {
 		r.stop = d
 		r.beat.State, r.beat.Stopping, r.beat.Reason = types.Stopping, d.Kind, d.Reason
 	}
 	r.mu.Unlock()
-	if first {
-		if r.polled() {
-			r.stopC <- d
-		} else {
-			go r.signal(context.Background(), r.beat.Handle, d, r.job.StopSignal)
-		}
-		if r.a.cfg.Hooks.Stopping != nil {
-			r.a.cfg.Hooks.Stopping(r.lease, d)
-		}
+	if !first {
+		return false
 	}
+	if r.polled() {
+		r.stopC <- struct{}{}
+	} else {
+		go r.signal(context.Background(), r.job.StopSignal, r.job.Grace)
+	}
+	if r.a.cfg.Hooks.Stopping != nil {
+		r.a.cfg.Hooks.Stopping(r.lease, d)
+	}
+	return true
 }
 
+// knows notes that the backend knows the handle, and reports whether that is
+// news.
+func (r *run) knows() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	news := !r.told
+	r.told = true
+	return news
+}
+
+// intentPatience is how long the storing of an intent to stop may delay the
+// signal.
+const intentPatience = 5 * time.Second
+
 // end stops the attempt by the agent's own will: the intent is stored before
-// the signal is sent.
+// the signal is sent, if that is possible.
 func (r *run) end(ctx context.Context, kind types.StopKind, reason string) {
 	r.mu.Lock()
 	b := r.beat
-	already := r.stop.Stop
+	already := r.stop.Stop || r.over
 	r.mu.Unlock()
 	if already {
 		return
 	}
 	b.State, b.Stopping, b.Reason = types.Stopping, kind, reason
+	ctx, cancel := context.WithTimeout(ctx, intentPatience)
+	defer cancel()
 	if _, err := r.a.cfg.Backend.Heartbeat(ctx, types.HeartbeatRequest{Worker: r.a.cfg.Worker, Beats: []types.Beat{b}}); err != nil {
 		r.a.trouble(err)
 	}
 	r.halt(types.Decision{Stop: true, Kind: kind, Reason: reason})
 }
 
-func (r *run) signal(ctx context.Context, handle string, d types.Decision, sig string) {
-	grace := r.job.Grace
-	if sig == "KILL" {
-		grace = 0
-	}
-	if err := r.a.cfg.Executor.Stop(ctx, handle, sig, grace); err != nil {
+func (r *run) signal(ctx context.Context, sig string, grace time.Duration) {
+	if err := r.a.cfg.Executor.Stop(ctx, r.beat.Handle, sig, grace); err != nil {
 		r.a.trouble(fmt.Errorf("stop trial %d: %w", r.lease.Ref.Trial, err))
 	}
 }
 
-// report sends what the attempt has written since the last time. Reports that
-// could not be sent are read again from the cursor's point of view only at the
-// end: the collector keeps them.
+// report sends what the attempt has written since the last time. What cannot be
+// sent is kept and sent later; meanwhile no more is read. It waits for no
+// backend, so that timeouts and signals are heeded.
 func (r *run) report(ctx context.Context) {
-	rs, cursor, err := r.job.Output.Poll(false)
-	if err != nil {
-		r.a.trouble(fmt.Errorf("read the output of trial %d: %w", r.lease.Ref.Trial, err))
-	}
-	if len(rs) == 0 {
+	if r.skips > 0 {
+		r.skips--
 		return
 	}
-	if r.a.cfg.Hooks.Reported != nil {
-		r.a.cfg.Hooks.Reported(r.lease, rs)
+	if len(r.unsent) == 0 {
+		r.read(false)
 	}
-	req := types.ReportRequest{Ref: r.lease.Ref, Reports: rs, Cursor: cursor}
-	var d types.Decision
-	err = r.a.persist(ctx, func() (err error) {
-		d, err = r.a.cfg.Backend.Report(ctx, req)
-		return err
-	})
+	// An attempt that is found without its handle is read from the start.
+	if len(r.unsent) == 0 || !r.found() {
+		return
+	}
+	// Once the agent hurries, the reports come with the end.
+	ctx, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(r.a.hurry, cancel)()
+	defer cancel()
+	d, err := r.a.cfg.Backend.Report(ctx, types.ReportRequest{Ref: r.lease.Ref, Reports: r.unsent, Cursor: r.cursor})
 	switch {
+	case types.CodeOf(err) == types.Unavailable:
+		r.vain++
+		r.skips = min(1<<min(r.vain, 10), int(longestPause/r.a.cfg.Poll))
+		r.a.trouble(err)
+		return
+	case err != nil && ctx.Err() != nil:
+		return
 	case gone(err):
 		r.halt(types.Decision{Stop: true, Kind: types.StopSuperseded, Reason: err.Error()})
 	case err != nil:
 		r.a.trouble(err)
 	case d.Stop:
 		r.halt(d)
+	}
+	r.unsent, r.vain = nil, 0
+}
+
+func (r *run) found() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.told
+}
+
+// read adds what is new in the output to what is unsent.
+func (r *run) read(final bool) {
+	if r.job.Output == nil {
+		return
+	}
+	rs, cursor, err := r.job.Output.Poll(final)
+	if err != nil {
+		r.a.trouble(fmt.Errorf("read the output of trial %d: %w", r.lease.Ref.Trial, err))
+	}
+	r.unsent, r.cursor = append(r.unsent, rs...), cursor
+	if len(rs) > 0 && r.a.cfg.Hooks.Reported != nil {
+		r.a.cfg.Hooks.Reported(r.lease, rs)
 	}
 }
 
@@ -271,26 +300,16 @@ func gone(err error) bool {
 
 // result is what the attempt's end means, with what it wrote last.
 func (r *run) result(st executor.Status) types.FinishRequest {
-	var rs []types.Report
-	var cursor string
-	if r.job.Output != nil {
-		var err error
-		if rs, cursor, err = r.job.Output.Poll(true); err != nil {
-			r.a.trouble(fmt.Errorf("read the output of trial %d: %w", r.lease.Ref.Trial, err))
-		}
-		if len(rs) > 0 && r.a.cfg.Hooks.Reported != nil {
-			r.a.cfg.Hooks.Reported(r.lease, rs)
-		}
-	}
-	req := r.job.Finish(st)
-	req.Ref, req.Reports, req.Cursor, req.Dir = r.lease.Ref, rs, cursor, r.job.Spec.AttemptDir
 	r.mu.Lock()
+	r.over = true
 	d := r.stop
 	r.mu.Unlock()
+	r.read(true)
+	req := r.job.Finish(st)
+	req.Ref, req.Reports, req.Cursor, req.Dir = r.lease.Ref, r.unsent, r.cursor, r.job.Spec.AttemptDir
 	if d.Stop && st.Phase != executor.Gone {
 		req.Outcome, req.Reason = intended(d, req)
 	}
-	r.close()
 	return req
 }
 
@@ -325,14 +344,7 @@ func (a *Agent) finish(ctx context.Context, l types.Lease, req types.FinishReque
 }
 
 func (a *Agent) finishLast(ctx context.Context, l types.Lease, req types.FinishRequest) types.FinishReply {
-	var reply types.FinishReply
-	err := a.persist(ctx, func() (err error) {
-		reply, err = a.cfg.Backend.Finish(ctx, req)
-		return err
-	})
-	if err != nil && !gone(err) {
-		a.trouble(fmt.Errorf("finish trial %d: %w", l.Ref.Trial, err))
-	}
+	reply, err := a.tell(ctx, req)
 	if a.cfg.Hooks.Ended != nil {
 		if err != nil {
 			reply.Reason = err.Error()
@@ -342,87 +354,19 @@ func (a *Agent) finishLast(ctx context.Context, l types.Lease, req types.FinishR
 	return reply
 }
 
-func (a *Agent) register(r *run) {
-	a.mu.Lock()
-	a.runs[r] = struct{}{}
-	r.urge(a.level) // it may have been raised between the lease and the start
-	a.mu.Unlock()
-	if r.beat.Handle != "" && r.job.Spec.AttemptDir != "" {
-		select {
-		case a.kick <- struct{}{}:
-		default:
-		}
+// tell tells the end of an attempt. That it is somebody else's now is no fault;
+// anything else that keeps it from being stored Run returns.
+func (a *Agent) tell(ctx context.Context, req types.FinishRequest) (types.FinishReply, error) {
+	var reply types.FinishReply
+	err := a.persist(ctx, func() (err error) {
+		reply, err = a.cfg.Backend.Finish(ctx, req)
+		return err
+	})
+	if err != nil && !gone(err) {
+		err = fmt.Errorf("the end of trial %d could not be stored: %w", req.Ref.Trial, err)
+		a.mu.Lock()
+		a.untold = append(a.untold, err)
+		a.mu.Unlock()
 	}
-}
-
-func (a *Agent) unregister(r *run) {
-	a.mu.Lock()
-	delete(a.runs, r)
-	a.mu.Unlock()
-}
-
-// beatLoop renews the leases, stores handles soon after a start, and hears of
-// decisions made elsewhere.
-func (a *Agent) beatLoop(ctx context.Context) {
-	t := time.NewTicker(a.cfg.Beat)
-	defer t.Stop()
-	for {
-		wait := a.cfg.Beat
-		runs, req := a.beats()
-		if len(runs) == 0 {
-			select {
-			case <-a.kick:
-				continue
-			case <-t.C:
-				continue
-			case <-ctx.Done():
-				return
-			}
-		}
-		a.beatOnce(ctx, runs, req, wait)
-		if ctx.Err() != nil {
-			return
-		}
-	}
-}
-
-// beatOnce sends one heartbeat that waits for decisions until the next is due
-// or a new attempt has a handle to store.
-func (a *Agent) beatOnce(ctx context.Context, runs []*run, req types.HeartbeatRequest, wait time.Duration) {
-	bctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-a.kick:
-			cancel()
-		case <-bctx.Done():
-		}
-	}()
-	req.Wait = types.Duration(wait)
-	reply, err := a.cfg.Backend.Heartbeat(bctx, req)
-	if err != nil && bctx.Err() == nil {
-		a.trouble(err)
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
-	}
-	for i, d := range reply.Decisions {
-		if d.Stop {
-			runs[i].halt(d)
-		}
-	}
-}
-
-func (a *Agent) beats() ([]*run, types.HeartbeatRequest) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	req := types.HeartbeatRequest{Worker: a.cfg.Worker}
-	runs := make([]*run, 0, len(a.runs))
-	for r := range a.runs {
-		r.mu.Lock()
-		runs, req.Beats = append(runs, r), append(req.Beats, r.beat)
-		r.mu.Unlock()
-	}
-	return runs, req
+	return reply, err
 }

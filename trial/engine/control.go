@@ -1,7 +1,14 @@
 package engine
 
 import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
@@ -9,14 +16,63 @@ import (
 	"github.com/gotuner/tuner/trial"
 )
 
-// control changes the study by hand.
-func (s *study) control(tx *txn, req types.ControlRequest) (types.ControlReply, error) {
+// control changes the study by hand; a request whose key came before has its
+// answer already.
+func (s *study) control(ctx context.Context, tx *txn, req types.ControlRequest) (types.ControlReply, error) {
+	if req.Key == "" {
+		return s.command(tx, req)
+	}
+	key, known, err := s.request(ctx, tx, req)
+	if err != nil {
+		return types.ControlReply{}, err
+	}
+	var reply types.ControlReply
+	if known {
+		err := json.Unmarshal(key.Response, &reply)
+		return reply, err
+	}
+	if reply, err = s.command(tx, req); err != nil {
+		return reply, err
+	}
+	if key.Response, err = json.Marshal(reply); err != nil {
+		panic(err) // a reply always encodes
+	}
+	s.keys[key.Key] = key
+	s.put(key)
+	return reply, nil
+}
+
+// request looks for an earlier request with the same key; one that asks for
+// something else is a Conflict.
+func (s *study) request(ctx context.Context, tx *txn, req types.ControlRequest) (key store.PutRequestKey, known bool, err error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return key, false, types.Errorf(types.Invalid, "the request cannot be encoded: %w", err)
+	}
+	hash := sha256.Sum256(body)
+	if key, known = s.keys[req.Key]; !known {
+		if key, known, err = s.e.cfg.Store.RequestKey(ctx, s.id, req.Key); err != nil {
+			return key, false, err
+		}
+	}
+	switch {
+	case !known:
+		return store.PutRequestKey{Key: req.Key, BodyHash: hash[:], Time: tx.now}, false, nil
+	case !bytes.Equal(key.BodyHash, hash[:]):
+		return key, true, types.Errorf(types.Conflict, "the key %q belongs to another request", req.Key).WithField("key").
+			WithRemedy("draw a new key for each request")
+	}
+	return key, true, nil
+}
+
+// command is control without a key.
+func (s *study) command(tx *txn, req types.ControlRequest) (types.ControlReply, error) {
 	from := s.st.NextNumber
 	var reply types.ControlReply
 	var err error
 	switch req.Kind {
 	case types.Enqueue:
-		err = s.addPoints(tx, req.Points, trial.FromUser)
+		err = s.enqueuePoints(tx, req.Points)
 	case types.Import:
 		err = s.importTrials(tx, req.Trials)
 	case types.StopTrial:
@@ -26,7 +82,6 @@ func (s *study) control(tx *txn, req types.ControlRequest) (types.ControlReply, 
 	case types.PauseStudy:
 		s.setState(tx, types.StudyPaused, req.Reason)
 	case types.ResumeStudy:
-		s.finishedHere, s.failedHere, s.sinceBest = 0, 0, 0
 		s.setState(tx, types.StudyActive, "")
 	case types.Edit:
 		err = s.edit(tx, req)
@@ -34,6 +89,7 @@ func (s *study) control(tx *txn, req types.ControlRequest) (types.ControlReply, 
 		if s.counts.Running > 0 {
 			err = types.Errorf(types.Conflict, "%d trials of %s run", s.counts.Running, s.st.Spec.Name).WithRemedy("stop it first: tuner stop %s", s.st.Spec.Name)
 		}
+		tx.retire = err == nil // nobody leases a trial of it any more
 	default:
 		err = types.Errorf(types.Invalid, "the request %q is not known", req.Kind)
 	}
@@ -64,22 +120,24 @@ func tryPoint(sp *space.Space, q types.Params) (space.Point, error) {
 	return p, sp.Validate(p)
 }
 
-// addPoints queues trials at given points, all or none.
-func (s *study) addPoints(tx *txn, points []types.Params, origin trial.Origin) error {
+// addPoints queues trials at given points, before those of the algorithm.
+func (s *study) addPoints(tx *txn, points []space.Point, origin trial.Origin) {
+	for _, p := range points {
+		s.add(tx, &liveTrial{point: p, Trial: trial.Trial{Params: s.st.Space.Params(p), Origin: origin, Priority: 1, Parent: -1}})
+	}
+}
+
+// enqueuePoints queues a user's points, all or none.
+func (s *study) enqueuePoints(tx *txn, points []types.Params) error {
 	ps := make([]space.Point, len(points))
 	for i, q := range points {
 		p, err := tryPoint(s.st.Space, q)
 		if err != nil {
-			return types.Errorf(types.CodeOf(err), "point %d: %w", i+1, err)
+			return within(err, fmt.Sprintf("points[%d]", i))
 		}
 		ps[i] = p
 	}
-	for _, p := range ps {
-		lt := &liveTrial{point: p, Trial: trial.Trial{Params: s.st.Space.Params(p), Origin: origin, Priority: 1, Parent: -1}}
-		if err := s.add(tx, lt); err != nil {
-			return err
-		}
-	}
+	s.addPoints(tx, ps, trial.FromUser)
 	if len(ps) > 0 && s.st.State == types.StudyFinished {
 		s.setState(tx, types.StudyActive, "")
 	}
@@ -98,11 +156,7 @@ func (s *study) importTrials(tx *txn, ts []types.FinishedTrial) error {
 			err = types.Errorf(types.Invalid, "%q is no final state", t.State)
 		}
 		if err == nil && t.State == types.Completed {
-			for _, o := range s.st.Spec.Objectives {
-				if _, ok := t.Metrics[o.Metric]; !ok {
-					err = types.Errorf(types.Invalid, "a completed trial needs the metric %s", o.Metric)
-				}
-			}
+			err = s.checkCompleted(t)
 		}
 		if err != nil {
 			return types.Errorf(types.CodeOf(err), "trial %d of the import: %w", i+1, err)
@@ -111,6 +165,20 @@ func (s *study) importTrials(tx *txn, ts []types.FinishedTrial) error {
 	}
 	for i, t := range ts {
 		s.importTrial(tx, ps[i], t)
+	}
+	s.afterEnd(tx)
+	return nil
+}
+
+func (s *study) checkCompleted(t types.FinishedTrial) error {
+	for _, o := range s.st.Spec.Objectives {
+		v, ok := t.Metrics[o.Metric]
+		switch {
+		case !ok:
+			return types.Errorf(types.Invalid, "a completed trial needs the metric %s", o.Metric)
+		case math.IsNaN(float64(v)) || math.IsInf(float64(v), 0):
+			return types.Errorf(types.Invalid, "%s of a completed trial is %v", o.Metric, float64(v)).WithRemedy("import it as infeasible")
+		}
 	}
 	return nil
 }
@@ -134,7 +202,7 @@ func (s *study) importTrial(tx *txn, p space.Point, f types.FinishedTrial) {
 		fin.Values = s.objectives(t.Metrics)
 	}
 	s.emit(trial.Event{Kind: trial.EventFinished, Trial: t.Number, Time: tx.now, Finish: fin})
-	s.tally(t.Number, fin)
+	s.tally(t.Number, fin, t.Origin)
 }
 
 // cancel ends queued trials at once and asks running ones to stop.
@@ -142,6 +210,7 @@ func (s *study) cancel(tx *txn, numbers []int64, reason string) ([]int64, error)
 	if reason == "" {
 		reason = "stopped by hand"
 	}
+	numbers = slices.Compact(slices.Sorted(slices.Values(numbers)))
 	for _, n := range numbers {
 		if s.live[n] == nil {
 			return nil, types.Errorf(types.Conflict, "trial %d is over or does not exist", n)
@@ -171,10 +240,8 @@ func (s *study) stopStudy(tx *txn, reason string) {
 	if reason == "" {
 		reason = "stopped by hand"
 	}
-	var all []int64
-	for _, p := range s.pendingPoints() {
-		all = append(all, p.Number)
-	}
+	all := slices.Collect(maps.Keys(s.live))
+	s.queue = nil
 	if _, err := s.cancel(tx, all, reason); err != nil {
 		panic(err) // all are live
 	}
@@ -198,7 +265,7 @@ func (s *study) edit(tx *txn, req types.ControlRequest) error {
 	}
 	s.st.Spec = spec
 	s.put(store.PutStudy{Spec: spec, State: s.st.State, Reason: s.st.Reason})
-	if s.st.State == types.StudyFinished && s.spent(tx) == "" {
+	if s.st.State == types.StudyFinished && s.spent() == "" && s.late(tx) == "" {
 		s.setState(tx, types.StudyActive, "")
 	}
 	s.emit(trial.Event{Kind: trial.EventStudy, Trial: -1, Time: tx.now,

@@ -32,6 +32,7 @@ const (
 	bufferedReports  = 4096
 	mailboxBusy      = 10 * time.Millisecond
 	mailboxIdle      = 100 * time.Millisecond
+	mailboxBeat      = time.Second // how soon a guest hears of a decision
 	mailboxRetention = 10 * time.Minute
 )
 
@@ -119,10 +120,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.done.Wait()
 	var first error
 	for _, s := range e.ownedStudies() {
-		if err := s.flush(ctx); err != nil && first == nil {
+		if err := s.retire(ctx); err != nil && first == nil {
 			first = err
 		}
-		e.forget(s)
 		if err := e.cfg.Store.Release(ctx, s.id, s.epoch); err != nil && first == nil {
 			first = err
 		}
@@ -147,7 +147,7 @@ func (e *Engine) Finish(ctx context.Context, req types.FinishRequest) (types.Fin
 	reply, err := call(ctx, e, req.Ref.Study, kindFinish, req, func(s *study, tx *txn) (types.FinishReply, error) {
 		return s.finish(tx, req)
 	})
-	if types.CodeOf(err) == types.NotFound {
+	if c := types.CodeOf(err); c == types.NotFound || c == types.Superseded {
 		return e.finishedBefore(ctx, req)
 	}
 	return reply, err
@@ -162,13 +162,12 @@ func (e *Engine) Adopt(ctx context.Context, req types.AdoptRequest) ([]types.Ado
 
 // Control changes a study by hand.
 func (e *Engine) Control(ctx context.Context, req types.ControlRequest) (types.ControlReply, error) {
-	reply, err := call(ctx, e, req.Study, kindControl, req, func(s *study, tx *txn) (types.ControlReply, error) {
-		return s.control(tx, req)
-	})
-	if err == nil && req.Kind == types.RemoveStudy {
-		err = e.remove(ctx, req.Study)
+	if req.Kind == types.RemoveStudy {
+		return e.remove(ctx, req)
 	}
-	return reply, err
+	return call(ctx, e, req.Study, kindControl, req, func(s *study, tx *txn) (types.ControlReply, error) {
+		return s.control(ctx, tx, req)
+	})
 }
 
 // Study returns a study as it is now.

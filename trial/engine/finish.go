@@ -9,7 +9,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/trial"
@@ -24,8 +23,10 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 	if err := checkReports(req.Reports); err != nil {
 		return types.FinishReply{}, err
 	}
+	if req.Next != nil && req.Next.Study != s.id {
+		return types.FinishReply{}, types.Errorf(types.Invalid, "the next trial is asked for from another study").WithField("next.study")
+	}
 	s.ingest(tx, lt, req.Reports)
-	tx.buffered = false
 	a := lt.attempt
 	if req.Cursor != "" {
 		a.Cursor = req.Cursor
@@ -47,11 +48,7 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 	default:
 		s.end(tx, lt, outcome, reason, req.Metrics)
 	}
-	reply := types.FinishReply{State: lt.State, Reason: lt.Reason}
-	if v, ok := lt.Metrics[s.st.Spec.Objectives[0].Metric]; ok {
-		value := types.Float(v)
-		reply.Value = &value
-	}
+	reply := types.FinishReply{State: lt.State, Reason: lt.Reason, Value: valueOf(s.st.Spec, lt.Metrics)}
 	if req.Next != nil {
 		next, err := s.lease(context.Background(), tx, *req.Next)
 		if err != nil {
@@ -91,6 +88,7 @@ func (s *study) endAttempt(tx *txn, lt *liveTrial, act trial.Action) {
 	lt.attempt.Ended = tx.now
 	s.saveAttempt(lt)
 	lt.attempt = nil
+	delete(s.running, lt.Number)
 	if act == trial.Vanish {
 		s.wake() // its holder, should it live, learns that it is superseded
 	}
@@ -128,12 +126,6 @@ func detail(kv ...string) json.RawMessage {
 	return b
 }
 
-func (s *study) mustStep(lt *liveTrial, a trial.Action) {
-	if err := s.step(lt, a); err != nil {
-		panic(err) // callers checked the state
-	}
-}
-
 // end gives a running trial its final state.
 func (s *study) end(tx *txn, lt *liveTrial, o types.Outcome, reason string, given map[string]types.Float) {
 	lt.Metrics = lt.finals(s.st.Spec.Strategy, given)
@@ -157,7 +149,7 @@ func (s *study) end(tx *txn, lt *liveTrial, o types.Outcome, reason string, give
 	delete(s.live, lt.Number)
 	s.saveTrial(lt)
 	s.emit(trial.Event{Kind: trial.EventFinished, Trial: lt.Number, Time: tx.now, Finish: fin})
-	s.tally(lt.Number, fin)
+	s.tally(lt.Number, fin, lt.Origin)
 	s.afterEnd(tx)
 }
 
@@ -212,15 +204,18 @@ func (s *study) judge(values []float64, metrics map[string]float64) (trial.Actio
 	return trial.Complete, ""
 }
 
-// tally keeps the totals that budgets and failure rules need.
-func (s *study) tally(number int64, fin *trial.Finish) {
-	s.sinceBest++
+// tally keeps the totals that budgets and failure rules need. What was imported
+// can be the best, but says nothing of how this search goes.
+func (s *study) tally(number int64, fin *trial.Finish, from trial.Origin) {
+	if from != trial.FromImport {
+		s.sinceBest++
+		s.finished++
+		if fin.State == types.Failed {
+			s.failed++
+		}
+	}
 	if fin.State == types.Completed && s.best.add(s.st.Spec.Objectives, number, fin.Values) {
 		s.sinceBest = 0
-	}
-	s.finishedHere++
-	if fin.State == types.Failed {
-		s.failedHere++
 	}
 }
 
@@ -231,20 +226,21 @@ func (s *study) afterEnd(tx *txn) {
 	}
 	b := s.st.Spec.Budget
 	switch {
-	case s.failedHere >= FirstFailures && s.failedHere == s.finishedHere && b.MaxFailures == 0:
-		s.setState(tx, types.StudyStopped, fmt.Sprintf("the first %d trials all failed", s.failedHere))
-	case b.MaxFailures > 0 && s.failedHere >= b.MaxFailures:
-		s.setState(tx, types.StudyStopped, fmt.Sprintf("%d trials failed, which is the limit", s.failedHere))
+	case s.failed >= FirstFailures && s.failed == s.finished && b.MaxFailures == 0:
+		s.setState(tx, types.StudyStopped, fmt.Sprintf("the first %d trials all failed", s.failed))
+	case b.MaxFailures > 0 && s.failed >= b.MaxFailures:
+		s.setState(tx, types.StudyStopped, fmt.Sprintf("%d trials failed, which is the limit", s.failed))
 	case b.Target != nil && s.best.reaches(s.st.Spec.Objectives[0], *b.Target):
 		s.setState(tx, types.StudyFinished, fmt.Sprintf("%s reached the target %v", s.st.Spec.Objectives[0].Metric, *b.Target))
 	case b.Patience > 0 && s.sinceBest >= b.Patience:
 		s.setState(tx, types.StudyFinished, fmt.Sprintf("no better value in the last %d trials", s.sinceBest))
 	case b.Trials > 0 && s.counts.Spent() >= b.Trials && len(s.live) == 0:
-		s.setState(tx, types.StudyFinished, s.spent(tx))
+		s.setState(tx, types.StudyFinished, s.spent())
 	}
 }
 
-// finishedBefore answers a repeated Finish of a trial that is over.
+// finishedBefore answers a Finish that the engine refused because its attempt
+// does not run: like the first time, if it came before.
 func (e *Engine) finishedBefore(ctx context.Context, req types.FinishRequest) (types.FinishReply, error) {
 	t, err := e.cfg.Store.Trial(ctx, req.Ref.Study, req.Ref.Trial)
 	if err != nil {
@@ -254,68 +250,36 @@ func (e *Engine) finishedBefore(ctx context.Context, req types.FinishRequest) (t
 	if err != nil {
 		return types.FinishReply{}, err
 	}
-	for _, a := range as {
-		if a.Number == req.Ref.Attempt && a.Token == req.Ref.Token && a.Number == t.Attempts {
-			reply := types.FinishReply{State: t.State, Reason: t.Reason}
-			if req.Next != nil {
-				next, err := e.Lease(ctx, *req.Next)
-				if err != nil {
-					return reply, err
-				}
-				reply.Next = &next
-			}
-			return reply, nil
-		}
+	over := t.State.Finished() && req.Ref.Attempt == t.Attempts
+	// Who wanted the trial back in the queue has got that, whoever did it.
+	back := req.Outcome == types.OutcomeInterrupted || req.Outcome == types.OutcomeLost
+	ended := slices.ContainsFunc(as, func(a trial.Attempt) bool {
+		return a.Number == req.Ref.Attempt && a.Token == req.Ref.Token && a.State.Finished()
+	})
+	if !ended || !over && !back {
+		return types.FinishReply{}, types.Errorf(types.Superseded, "attempt %d of trial %d was superseded: its lease ended and the trial is %s",
+			req.Ref.Attempt, req.Ref.Trial, t.State)
 	}
-	return types.FinishReply{}, types.Errorf(types.Superseded, "attempt %d of trial %d was superseded; the trial is %s",
-		req.Ref.Attempt, req.Ref.Trial, t.State)
-}
-
-// expire puts trials back whose lease is over.
-func (s *study) expire(ctx context.Context) {
-	for _, a := range s.overdue() {
-		if reclaim := s.e.cfg.Reclaim; reclaim != nil {
-			if err := reclaim(ctx, a); err != nil {
-				s.e.cfg.Logger.Warn("an attempt whose lease is over could not be ended; its trial waits",
-					"trial", a.Trial, "attempt", a.Number, "error", err)
-				continue
-			}
-		}
-		_, err := change(ctx, s, txn{}, func(s *study, tx *txn) (struct{}, error) {
-			lt := s.live[a.Trial]
-			if lt == nil || lt.attempt == nil || lt.attempt.Number != a.Number || lt.attempt.Expires.After(tx.now) {
-				return struct{}{}, nil
-			}
-			reason := fmt.Sprintf("no sign of life from worker %s for %v", a.Worker, s.e.cfg.LeaseTTL.Round(time.Second))
-			lt.attempt.Reason = cmp.Or(lt.attempt.Reason, reason)
-			intent := lt.attempt.Stopping
-			s.endAttempt(tx, lt, trial.Vanish)
-			switch intent {
-			case types.StopPruned:
-				s.end(tx, lt, types.OutcomePruned, lt.stop.Reason, nil)
-			case types.StopCancelled:
-				s.end(tx, lt, types.OutcomeCancelled, lt.stop.Reason, nil)
-			default:
-				s.requeue(tx, lt, true, reason)
-			}
-			return struct{}{}, nil
-		})
+	st, err := e.cfg.Store.StudyByID(ctx, req.Ref.Study)
+	if err != nil {
+		return types.FinishReply{}, err
+	}
+	reply := types.FinishReply{State: t.State, Reason: t.Reason, Value: valueOf(st.Spec, t.Metrics)}
+	if req.Next != nil {
+		next, err := e.Lease(ctx, *req.Next)
 		if err != nil {
-			return
+			return reply, err
 		}
+		reply.Next = &next
 	}
+	return reply, nil
 }
 
-func (s *study) overdue() []trial.Attempt {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.e.cfg.Now()
-	var out []trial.Attempt
-	for _, lt := range s.live {
-		if lt.attempt != nil && !lt.attempt.Expires.After(now) {
-			out = append(out, *lt.attempt)
-		}
+// valueOf is the first objective's value, nil if there is none.
+func valueOf(spec types.StudySpec, metrics map[string]float64) *types.Float {
+	v, ok := metrics[spec.Objectives[0].Metric]
+	if !ok {
+		return nil
 	}
-	slices.SortFunc(out, func(a, b trial.Attempt) int { return cmp.Compare(a.Trial, b.Trial) })
-	return out
+	return new(types.Float(v))
 }

@@ -16,11 +16,16 @@ import (
 func lease(ctx context.Context, e *Engine, req types.LeaseRequest) (types.LeaseReply, error) {
 	wait := time.Duration(req.Wait)
 	req.Wait = 0
+	if ctx.Err() != nil {
+		return types.LeaseReply{}, context.Cause(ctx)
+	}
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
-	for {
+	for pause := mailboxIdle; ; pause = min(2*pause, time.Second) {
 		var changed <-chan struct{}
-		reply, err := call(ctx, e, req.Study, kindLease, req, func(s *study, tx *txn) (types.LeaseReply, error) {
+		// A trial that was handed out to a caller who does not hear of it would
+		// run nowhere until its lease ends: only the waiting can be cancelled.
+		reply, err := call(context.WithoutCancel(ctx), e, req.Study, kindLease, req, func(s *study, tx *txn) (types.LeaseReply, error) {
 			r, err := s.lease(ctx, tx, req)
 			changed = s.changed
 			return r, err
@@ -28,11 +33,13 @@ func lease(ctx context.Context, e *Engine, req types.LeaseRequest) (types.LeaseR
 		if err != nil || reply.Status != types.LeaseWait || wait <= 0 {
 			return reply, err
 		}
-		if changed == nil { // the owner is another process: ask again soon
-			changed = afterIdle(ctx)
+		var again <-chan time.Time
+		if changed == nil { // the owner is another process
+			again = time.After(pause)
 		}
 		select {
 		case <-changed:
+		case <-again:
 		case <-deadline.C:
 			return reply, nil
 		case <-ctx.Done():
@@ -70,8 +77,8 @@ func (s *study) lease(ctx context.Context, tx *txn, req types.LeaseRequest) (typ
 // leasesOf finds the leases that an earlier request with the same key made.
 func (s *study) leasesOf(req types.LeaseRequest) []types.Lease {
 	var out []types.Lease
-	for _, lt := range s.live {
-		if lt.attempt != nil && lt.attempt.Key == req.Key && lt.attempt.Worker == req.Worker {
+	for _, lt := range s.running {
+		if lt.attempt.Key == req.Key && lt.attempt.Worker == req.Worker {
 			out = append(out, s.leaseOf(lt, req.Texts))
 		}
 	}
@@ -89,13 +96,16 @@ func (s *study) next(ctx context.Context, tx *txn) (*liveTrial, types.LeaseStatu
 		return nil, types.LeaseDone, s.st.Reason, nil
 	case types.StudyActive:
 	}
-	if p := s.st.Spec.Parallelism; p > 0 && s.runningTrials() >= int64(p) {
+	if reason := s.late(tx); reason != "" {
+		return s.idle(tx, reason)
+	}
+	if p := s.st.Spec.Parallelism; p > 0 && s.counts.Running >= int64(p) {
 		return nil, types.LeaseWait, fmt.Sprintf("%d trials run, which is the study's parallelism", p), nil
 	}
 	if len(s.queue) > 0 {
 		return s.live[s.queue[0]], types.LeaseGranted, "", nil
 	}
-	if reason := s.spent(tx); reason != "" {
+	if reason := s.spent(); reason != "" {
 		return s.idle(tx, reason)
 	}
 	if s.exhausted {
@@ -119,14 +129,18 @@ func (s *study) idle(tx *txn, reason string) (*liveTrial, types.LeaseStatus, str
 	return nil, types.LeaseDone, reason, nil
 }
 
-// spent says in words why no new trial may be created, "" if one may.
-func (s *study) spent(tx *txn) string {
-	b := s.st.Spec.Budget
-	if b.Trials > 0 && s.counts.Spent()+int64(len(s.live)) >= b.Trials {
-		return fmt.Sprintf("the budget of %d trials is spent", b.Trials)
-	}
-	if d := time.Duration(b.Time); d > 0 && !s.started.IsZero() && tx.now.Sub(s.started) >= d {
+// late says in words why no trial may start any more, "" if one may.
+func (s *study) late(tx *txn) string {
+	if d := time.Duration(s.st.Spec.Budget.Time); d > 0 && !s.started.IsZero() && tx.now.Sub(s.started) >= d {
 		return fmt.Sprintf("the study's time of %v is over", d)
+	}
+	return ""
+}
+
+// spent says in words why no new trial may be created, "" if one may.
+func (s *study) spent() string {
+	if n := s.st.Spec.Budget.Trials; n > 0 && s.counts.Spent()+int64(len(s.live)) >= n {
+		return fmt.Sprintf("the budget of %d trials is spent", n)
 	}
 	return ""
 }
@@ -150,14 +164,13 @@ func (s *study) create(ctx context.Context, tx *txn) (*liveTrial, error) {
 		Params: s.st.Space.Params(p.Point), Origin: trial.FromAlgorithm,
 		Basis: basis, Arm: p.Arm, Explain: p.Explain, Parent: -1,
 	}}
-	return lt, s.add(tx, lt)
+	s.add(tx, lt)
+	return lt, nil
 }
 
 // add numbers a new trial and queues it.
-func (s *study) add(tx *txn, lt *liveTrial) error {
-	if err := s.step(lt, trial.Enqueue); err != nil {
-		return err
-	}
+func (s *study) add(tx *txn, lt *liveTrial) {
+	s.mustStep(lt, trial.Enqueue)
 	lt.Study, lt.Number, lt.SpaceVersion = s.id, s.st.NextNumber, s.st.SpaceVersion
 	lt.Created, lt.Step = tx.now, -1
 	s.st.NextNumber++
@@ -168,48 +181,41 @@ func (s *study) add(tx *txn, lt *liveTrial) error {
 	s.put(store.AddTrial{Trial: &lt.Trial})
 	s.emit(trial.Event{Kind: trial.EventCreated, Trial: lt.Number, Time: tx.now,
 		Point: lt.point, SpaceVersion: lt.SpaceVersion})
-	return nil
 }
 
 // hand leases a queued trial.
 func (s *study) hand(tx *txn, lt *liveTrial, req types.LeaseRequest) types.Lease {
-	ttl := s.ttl(req)
-	if err := s.step(lt, trial.Lease); err != nil {
-		panic(err) // the queue holds queued trials only
-	}
+	s.mustStep(lt, trial.Lease) // the queue holds queued trials only
 	s.dequeue(lt.Number)
 	lt.Attempts++
-	lt.stop, lt.series, lt.Step = types.Decision{}, nil, -1
+	lt.stop, lt.series, lt.Step, lt.ending = types.Decision{}, nil, -1, false
 	if lt.Started.IsZero() {
 		lt.Started = tx.now
 	}
 	if s.started.IsZero() {
 		s.started = tx.now
 	}
-	a := &trial.Attempt{
+	lt.ttl = s.e.cfg.LeaseTTL
+	if d := time.Duration(req.TTL); d > 0 {
+		lt.ttl = d
+	}
+	lt.expires = tx.now.Add(lt.ttl)
+	lt.attempt = &trial.Attempt{
 		Study: s.id, Trial: lt.Number, Number: lt.Attempts, State: types.Leased,
 		Token: s.e.cfg.NewToken(), Worker: req.Worker, Executor: req.Executor, Node: req.Node,
-		Leased: tx.now, Expires: tx.now.Add(ttl), Key: req.Key,
+		Leased: tx.now, Expires: lt.expires, Key: req.Key,
 	}
-	lt.attempt = a
+	s.running[lt.Number] = lt
 	s.saveTrial(lt)
 	s.saveAttempt(lt)
 	s.emit(trial.Event{Kind: trial.EventStarted, Trial: lt.Number, Time: tx.now})
 	return s.leaseOf(lt, req.Texts)
 }
 
-func (s *study) ttl(req types.LeaseRequest) time.Duration {
-	if d := time.Duration(req.TTL); d > 0 {
-		return d
-	}
-	return s.e.cfg.LeaseTTL
-}
-
 // leaseOf is the wire form of the trial's current lease.
 func (s *study) leaseOf(lt *liveTrial, texts bool) types.Lease {
-	a := lt.attempt
 	l := types.Lease{
-		Ref: a.Ref(), Expires: a.Expires, Params: lt.Params, Budget: lt.Budget, Arm: lt.Arm,
+		Ref: lt.attempt.Ref(), Expires: lt.expires, Params: lt.Params, Budget: lt.Budget, Arm: lt.Arm,
 		Seed: trialSeed(s.st.Spec.Seed, lt.Number),
 	}
 	if texts {

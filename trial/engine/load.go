@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/gotuner/tuner/api/types"
@@ -15,8 +16,9 @@ import (
 // load rebuilds a study from the store: totals and the algorithm's knowledge
 // from the events, unfinished trials from their rows. O(events).
 func (e *Engine) load(ctx context.Context, st trial.Study) (*study, error) {
-	s := &study{e: e, id: st.ID, epoch: st.Epoch, st: st, live: map[int64]*liveTrial{}, changed: make(chan struct{}), stops: make(chan struct{}),
-		fromSeq: st.NextSeq, fromNumber: st.NextNumber}
+	s := &study{e: e, id: st.ID, epoch: st.Epoch, st: st, fromSeq: st.NextSeq, fromNumber: st.NextNumber,
+		live: map[int64]*liveTrial{}, running: map[int64]*liveTrial{}, keys: map[string]store.PutRequestKey{},
+		changed: make(chan struct{}), stops: make(chan struct{})}
 	raw, err := e.cfg.Store.Spaces(ctx, st.ID)
 	if err != nil {
 		return nil, err
@@ -36,7 +38,28 @@ func (e *Engine) load(ctx context.Context, st trial.Study) (*study, error) {
 	if err := s.replay(ctx); err != nil {
 		return nil, err
 	}
-	return s, s.loadLive(ctx)
+	if err := s.loadLive(ctx); err != nil {
+		return nil, err
+	}
+	if st.NextSeq == 0 { // nothing has happened yet: it is new
+		if err := s.first(&txn{now: store.Time(e.cfg.Now())}); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// first queues the space's default and the points to try of a new study.
+func (s *study) first(tx *txn) error {
+	try, err := tries(s.st.Space, s.st.Spec, 0)
+	if err != nil {
+		return err
+	}
+	if p, ok := s.st.Space.Default(); ok && s.st.Space.Feasible(p) {
+		s.add(tx, &liveTrial{point: p, Trial: trial.Trial{Params: s.st.Space.Params(p), Origin: trial.FromDefault, Parent: -1}})
+	}
+	s.addPoints(tx, try, trial.FromTry)
+	return nil
 }
 
 // build makes the algorithm and the stopper of a spec.
@@ -63,7 +86,6 @@ func build(cfg Config, spec types.StudySpec, sp *space.Space) (suggest.Suggester
 func (s *study) replay(ctx context.Context) error {
 	const chunk = 1024
 	hidden := map[int64]bool{}
-	states := map[int64]types.State{}
 	var buf []trial.Event
 	flush := func() {
 		s.suggest.Observe(buf)
@@ -78,8 +100,9 @@ func (s *study) replay(ctx context.Context) error {
 				return types.Errorf(types.Internal, "stored trial %d: %w", ev.Trial, err)
 			}
 			ev.Point, ev.SpaceVersion, ev.Report = p, s.st.SpaceVersion, trial.Report{}
-			hidden[ev.Trial] = !visible
-			states[ev.Trial] = types.Queued
+			if !visible {
+				hidden[ev.Trial] = true
+			}
 		case trial.EventStarted:
 			if s.started.IsZero() {
 				s.started = ev.Time
@@ -92,9 +115,10 @@ func (s *study) replay(ctx context.Context) error {
 				ev.Finish.Values = s.objectives(se.Metrics)
 			}
 			s.count("", ev.Finish.State)
-			delete(states, ev.Trial)
-			s.tally(ev.Trial, ev.Finish)
-		case trial.EventSpace, trial.EventStudy:
+			s.tally(ev.Trial, ev.Finish, se.Trial.Origin)
+		case trial.EventStudy:
+			return s.replayState(ev)
+		case trial.EventSpace:
 			return nil
 		case trial.EventReported, trial.EventRequeued:
 		}
@@ -107,8 +131,21 @@ func (s *study) replay(ctx context.Context) error {
 		return nil
 	})
 	flush()
-	s.finishedHere, s.failedHere = 0, 0
 	return err
+}
+
+// replayState does what become does for those after the event.
+func (s *study) replayState(ev trial.Event) error {
+	var d struct {
+		State types.StudyState `json:"state"`
+	}
+	if err := json.Unmarshal(ev.Detail, &d); err != nil {
+		return types.Errorf(types.Internal, "stored event %d: %w", ev.Seq, err)
+	}
+	if d.State == types.StudyActive {
+		s.beginAnew()
+	}
+	return nil
 }
 
 // pointOf is a stored point in the current space; visible is false if it is
@@ -153,9 +190,9 @@ func (s *study) loadLive(ctx context.Context) error {
 				}
 				// Our own absence must not cost anybody a lease, but a worker that
 				// is certainly dead will not come back.
-				lt.attempt.Expires = now.Add(s.e.cfg.LeaseTTL)
+				s.renew(lt, now)
 				if dead := s.e.cfg.OwnerDead; dead != nil && dead(lt.attempt.Worker) {
-					lt.attempt.Expires = now
+					lt.expires = now
 				}
 			}
 		}
@@ -175,7 +212,10 @@ func (s *study) loadAttempt(ctx context.Context, lt *liveTrial) error {
 		return types.Errorf(types.Internal, "stored trial %d runs without an attempt", lt.Number)
 	}
 	lt.attempt = &as[len(as)-1]
-	if k := lt.attempt.Stopping; k != "" {
+	lt.ttl = lt.attempt.Expires.Sub(lt.attempt.Leased)
+	s.running[lt.Number] = lt
+	// What else is being stopped its holder stops by its own will.
+	if k := lt.attempt.Stopping; k == types.StopPruned || k == types.StopCancelled {
 		lt.stop = types.Decision{Stop: true, Kind: k, Reason: lt.attempt.Reason}
 	}
 	rs, err := s.e.cfg.Store.Reports(ctx, s.id, lt.Number, "", 0)

@@ -23,25 +23,11 @@ const (
 // call runs op on the study here if this process owns it or can own it, else
 // sends req to the owner through the store and waits for the answer.
 func call[Q, R any](ctx context.Context, e *Engine, id int64, kind string, req Q, op func(*study, *txn) (R, error)) (R, error) {
-	var zero R
-	for {
-		s, err := e.own(ctx, id)
-		if err != nil {
-			return zero, err
-		}
-		if s == nil {
-			return post[Q, R](ctx, e, id, kind, req)
-		}
-		r, err := change(ctx, s, txn{}, op)
-		switch {
-		case err == errDropped:
-			continue
-		case types.CodeOf(err) == types.Superseded && e.ownedStudy(id) != s:
-			// Another process became the owner while this one thought it was.
-			continue
-		}
-		return r, err
+	r, ok, err := here(ctx, e, id, op)
+	if !ok {
+		return post[Q, R](ctx, e, id, kind, req)
 	}
+	return r, err
 }
 
 // post queues a command for the owner and polls for its answer. If the owner
@@ -147,6 +133,9 @@ func (e *Engine) mailboxLoop(ctx context.Context) {
 			continue
 		}
 		for _, c := range cmds {
+			if ctx.Err() != nil {
+				return
+			}
 			delay = mailboxBusy
 			if err := e.serve(ctx, c); err != nil && err != errDropped && ctx.Err() == nil {
 				e.cfg.Logger.Warn("could not answer a command", "kind", c.Kind, "study", c.Study, "error", err)
@@ -161,15 +150,21 @@ func (e *Engine) mailboxLoop(ctx context.Context) {
 	}
 }
 
-// serve runs one command; its effect and its answer are one commit.
+// serve runs one command; its effect and its answer are one commit. The end of
+// ctx does not cut it short: that this process ends is no answer.
 func (e *Engine) serve(ctx context.Context, c store.Command) error {
 	s := e.ownedStudy(c.Study)
 	if s == nil {
 		return nil
 	}
+	ctx = context.WithoutCancel(ctx)
 	switch c.Kind {
 	case kindLease:
 		return serveAs(ctx, s, c, func(s *study, tx *txn, q types.LeaseRequest) (types.LeaseReply, error) {
+			if age := tx.now.Sub(c.Time); age > s.e.cfg.LeaseTTL {
+				// Who asked may be gone, and the trial would run nowhere.
+				return types.LeaseReply{}, types.Errorf(types.Unavailable, "the request waited for %v", age.Round(time.Second)).WithRemedy("ask again")
+			}
 			return s.lease(ctx, tx, q)
 		})
 	case kindReport:
@@ -185,7 +180,13 @@ func (e *Engine) serve(ctx context.Context, c store.Command) error {
 			return s.adopt(tx, q), nil
 		})
 	case kindControl:
-		return serveAs(ctx, s, c, (*study).control)
+		var q types.ControlRequest
+		if err := json.Unmarshal(c.Payload, &q); err == nil && q.Kind == types.RemoveStudy {
+			return e.serveRemoval(ctx, s, c, q)
+		}
+		return serveAs(ctx, s, c, func(s *study, tx *txn, q types.ControlRequest) (types.ControlReply, error) {
+			return s.control(ctx, tx, q)
+		})
 	}
 	return serveAs(ctx, s, c, func(*study, *txn, json.RawMessage) (struct{}, error) {
 		return struct{}{}, types.Errorf(types.Unsupported, "the study's owner does not know the request %q", c.Kind).
@@ -206,12 +207,4 @@ func serveAs[Q, R any](ctx context.Context, s *study, c store.Command, op func(*
 		return r, err
 	})
 	return err
-}
-
-// afterIdle fires once the mailbox may have news.
-func afterIdle(ctx context.Context) <-chan struct{} {
-	c := make(chan struct{})
-	t := time.AfterFunc(mailboxIdle, func() { close(c) })
-	context.AfterFunc(ctx, func() { t.Stop() })
-	return c
 }

@@ -2,14 +2,12 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial"
 )
-
-var errDropped = errors.New("the study was dropped from memory")
 
 func (e *Engine) ownedStudy(id int64) *study {
 	e.mu.Lock()
@@ -39,7 +37,7 @@ func (e *Engine) own(ctx context.Context, id int64) (*study, error) {
 		}
 		if e.closed {
 			e.mu.Unlock()
-			return nil, types.Errorf(types.Unavailable, "this process is shutting down")
+			return nil, errClosing()
 		}
 		wait, busy := e.loading[id]
 		if !busy {
@@ -56,13 +54,27 @@ func (e *Engine) own(ctx context.Context, id int64) (*study, error) {
 	}
 	s, err := e.take(ctx, id)
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	close(e.loading[id])
 	delete(e.loading, id)
-	if s != nil {
+	closed := e.closed
+	if s != nil && !closed {
 		e.owned[id] = s
 	}
+	e.mu.Unlock()
+	if s != nil && closed { // too late for Close to give it up
+		e.release(ctx, id, s.epoch)
+		return nil, errClosing()
+	}
 	return s, err
+}
+
+func errClosing() error { return types.Errorf(types.Unavailable, "this process is shutting down") }
+
+// release gives a study up that was acquired in vain.
+func (e *Engine) release(ctx context.Context, id, epoch int64) {
+	if err := e.cfg.Store.Release(context.WithoutCancel(ctx), id, epoch); err != nil {
+		e.cfg.Logger.Warn("a study that is not used stays owned until its lease ends", "study", id, "error", err)
+	}
 }
 
 // take acquires and loads a study; nil without error if another owns it.
@@ -85,9 +97,7 @@ func (e *Engine) take(ctx context.Context, id int64) (*study, error) {
 	}
 	s, err := e.load(ctx, st)
 	if err != nil {
-		if rerr := e.cfg.Store.Release(ctx, id, st.Epoch); rerr != nil {
-			e.cfg.Logger.Warn("a study that could not be loaded stays owned until its lease ends", "study", id, "error", rerr)
-		}
+		e.release(ctx, id, st.Epoch)
 		return nil, err
 	}
 	return s, nil
@@ -101,13 +111,12 @@ func (e *Engine) drop(s *study, err error) {
 
 func (e *Engine) forget(s *study) {
 	s.mu.Lock()
-	if s.err == nil {
-		s.err = errDropped
-		close(s.changed)
-		s.changed = make(chan struct{})
-		s.wake()
-	}
+	s.leave()
 	s.mu.Unlock()
+	e.disown(s)
+}
+
+func (e *Engine) disown(s *study) {
 	e.mu.Lock()
 	if e.owned[s.id] == s {
 		delete(e.owned, s.id)
@@ -137,34 +146,34 @@ func (e *Engine) renewLoop(ctx context.Context) {
 	}
 }
 
+// absence is how long this process may stand still before it takes its own
+// sleep for the reason why nobody renewed a lease.
+const absence = 5 * time.Second
+
 // expireLoop looks for leases that are over, and writes reports that were only
 // buffered, once a second.
 func (e *Engine) expireLoop(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
+		// By the wall clock, for the monotonic one stands still with the machine.
+		before := store.Time(e.cfg.Now())
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
+		slept := store.Time(e.cfg.Now()).Sub(before) > absence
 		for _, s := range e.ownedStudies() {
+			if slept {
+				s.spare()
+			}
 			s.expire(ctx)
 			if err := s.flush(ctx); err != nil && ctx.Err() == nil {
 				e.cfg.Logger.Warn("could not store reports", "study", s.id, "error", err)
 			}
 		}
 	}
-}
-
-// remove deletes a study that this process owns.
-func (e *Engine) remove(ctx context.Context, id int64) error {
-	s := e.ownedStudy(id)
-	if s == nil {
-		return types.Errorf(types.Conflict, "the study was taken over by another process").WithRemedy("try again")
-	}
-	e.forget(s)
-	return e.cfg.Store.DeleteStudy(ctx, id, s.epoch)
 }
 
 // OwnerOf tells who runs a study, "" if nobody does.

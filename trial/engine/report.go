@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
@@ -17,7 +19,7 @@ func (s *study) holder(ref types.AttemptRef) (*liveTrial, error) {
 	if lt == nil {
 		return nil, types.Errorf(types.NotFound, "trial %d of this study does not run", ref.Trial)
 	}
-	if lt.attempt == nil || lt.attempt.Number != ref.Attempt || lt.attempt.Token != ref.Token {
+	if lt.attempt == nil || lt.attempt.Number != ref.Attempt || lt.attempt.Token != ref.Token || lt.ending {
 		return nil, types.Errorf(types.Superseded,
 			"attempt %d of trial %d was superseded: its lease ended and the trial is %s",
 			ref.Attempt, ref.Trial, lt.State).WithRemedy("stop this attempt")
@@ -34,13 +36,17 @@ func (s *study) report(tx *txn, req types.ReportRequest) (types.Decision, error)
 	if err := checkReports(req.Reports); err != nil {
 		return types.Decision{}, err
 	}
-	tx.buffered = req.Buffered
-	s.ingest(tx, lt, req.Reports)
+	// The same request again has counted already.
+	if req.Cursor == "" || req.Cursor != lt.attempt.Cursor {
+		s.ingest(tx, lt, req.Reports)
+	}
 	if req.Cursor != "" && req.Cursor != lt.attempt.Cursor {
 		lt.attempt.Cursor = req.Cursor
 		s.saveAttempt(lt)
 	}
 	s.renew(lt, tx.now)
+	// A decision to stop is stored before anybody acts on it.
+	tx.buffered = req.Buffered && !lt.stop.Stop
 	return s.decision(lt), nil
 }
 
@@ -112,21 +118,18 @@ func (s *study) halt(tx *txn, lt *liveTrial, kind types.StopKind, reason string,
 	lt.attempt.Stopping, lt.attempt.Reason = kind, reason
 	s.saveAttempt(lt)
 	s.put(store.AddDecision{Seq: s.st.NextSeq, Trial: lt.Number, Step: step, Kind: kind, Reason: reason, Time: tx.now})
-	tx.buffered = false
 	s.wake()
 }
 
 func (s *study) decision(lt *liveTrial) types.Decision {
 	d := lt.stop
-	d.Expires = lt.attempt.Expires
+	d.Expires = lt.expires
 	return d
 }
 
 // renew extends a lease. Renewals stay in memory: a new owner gives every lease
 // a full term anyway.
-func (s *study) renew(lt *liveTrial, now time.Time) {
-	lt.attempt.Expires = now.Add(s.e.cfg.LeaseTTL)
-}
+func (s *study) renew(lt *liveTrial, now time.Time) { lt.expires = now.Add(lt.ttl) }
 
 // Heartbeat renews leases, stores handles and stop intents, and answers with a
 // decision for each beat. It waits up to req.Wait for a decision to stop.
@@ -137,11 +140,16 @@ func (e *Engine) Heartbeat(ctx context.Context, req types.HeartbeatRequest) (typ
 	defer deadline.Stop()
 	for {
 		reply, changed, err := e.beatAll(ctx, req)
-		if err != nil || wait <= 0 || anyStop(reply.Decisions) {
+		if err != nil || wait <= 0 || tellsStop(req.Beats, reply.Decisions) {
 			return reply, err
+		}
+		var again <-chan time.Time
+		if changed == nil { // an owner is another process
+			again = time.After(mailboxBeat)
 		}
 		select {
 		case <-changed:
+		case <-again:
 		case <-deadline.C:
 			return reply, nil
 		case <-ctx.Done():
@@ -150,9 +158,11 @@ func (e *Engine) Heartbeat(ctx context.Context, req types.HeartbeatRequest) (typ
 	}
 }
 
-func anyStop(ds []types.Decision) bool {
-	for _, d := range ds {
-		if d.Stop {
+// tellsStop reports whether a decision to stop is news to its holder: one that
+// is stopping already would otherwise ask again and again.
+func tellsStop(beats []types.Beat, ds []types.Decision) bool {
+	for i, d := range ds {
+		if d.Stop && beats[i].State != types.Stopping {
 			return true
 		}
 	}
@@ -160,7 +170,7 @@ func anyStop(ds []types.Decision) bool {
 }
 
 // beatAll sends the beats of each study to it. changed fires when any decision
-// may differ.
+// may differ; it is nil if that cannot be known here.
 func (e *Engine) beatAll(ctx context.Context, req types.HeartbeatRequest) (types.HeartbeatReply, <-chan struct{}, error) {
 	reply := types.HeartbeatReply{Decisions: make([]types.Decision, len(req.Beats))}
 	byStudy := map[int64][]int{}
@@ -184,8 +194,8 @@ func (e *Engine) beatAll(ctx context.Context, req types.HeartbeatRequest) (types
 			reply.Decisions[i] = r.Decisions[k]
 		}
 	}
-	if changed == nil || len(byStudy) > 1 {
-		changed = afterIdle(ctx)
+	if len(byStudy) > 1 {
+		changed = nil
 	}
 	return reply, changed, nil
 }
@@ -193,7 +203,7 @@ func (e *Engine) beatAll(ctx context.Context, req types.HeartbeatRequest) (types
 // beats answers each beat; one whose lease is lost is told to stop.
 func (s *study) beats(tx *txn, req types.HeartbeatRequest) types.HeartbeatReply {
 	out := types.HeartbeatReply{Decisions: make([]types.Decision, 0, len(req.Beats))}
-	tx.buffered = true
+	news := false
 	for _, b := range req.Beats {
 		lt, err := s.holder(b.Ref)
 		if err != nil {
@@ -201,14 +211,19 @@ func (s *study) beats(tx *txn, req types.HeartbeatRequest) types.HeartbeatReply 
 			continue
 		}
 		s.renew(lt, tx.now)
-		s.beat(tx, lt, b)
+		if s.beat(lt, b) {
+			news = true
+		}
 		out.Decisions = append(out.Decisions, s.decision(lt))
 	}
+	// A decision to stop is stored before anybody acts on it.
+	tx.buffered = !news && !tellsStop(req.Beats, out.Decisions)
 	return out
 }
 
-// beat stores what the holder tells of its attempt.
-func (s *study) beat(tx *txn, lt *liveTrial, b types.Beat) {
+// beat stores what the holder tells of its attempt, and reports whether that
+// was new.
+func (s *study) beat(lt *liveTrial, b types.Beat) bool {
 	a := lt.attempt
 	before := *a
 	act := map[types.AttemptState]trial.Action{
@@ -228,24 +243,25 @@ func (s *study) beat(tx *txn, lt *liveTrial, b types.Beat) {
 	if b.Stopping != "" && a.Stopping == "" {
 		a.Stopping, a.Reason = b.Stopping, b.Reason
 	}
-	if a.State != before.State || a.Handle != before.Handle || a.Dir != before.Dir || a.Stopping != before.Stopping {
+	news := a.State != before.State || a.Handle != before.Handle || a.Dir != before.Dir || a.Stopping != before.Stopping
+	if news {
 		s.saveAttempt(lt)
-		tx.buffered = false
 	}
+	return news
 }
 
 // adopt returns the open attempts of a worker and renews their leases.
 func (s *study) adopt(tx *txn, req types.AdoptRequest) []types.Adopted {
 	out := []types.Adopted{}
-	for _, p := range s.pendingPoints() {
-		lt := s.live[p.Number]
-		if lt.attempt == nil || lt.attempt.Worker != req.Worker {
+	for _, n := range slices.Sorted(maps.Keys(s.running)) {
+		lt := s.running[n]
+		if lt.attempt.Worker != req.Worker || lt.ending {
 			continue
 		}
 		s.renew(lt, tx.now)
 		a := lt.attempt
 		out = append(out, types.Adopted{Lease: s.leaseOf(lt, true), Executor: a.Executor, Handle: a.Handle,
-			Dir: a.Dir, Cursor: a.Cursor, Stopping: a.Stopping, Reason: a.Reason})
+			Dir: a.Dir, Cursor: a.Cursor, Stopping: a.Stopping, Reason: a.Reason, Leased: a.Leased})
 	}
 	return out
 }

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"context"
-	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +34,7 @@ type study struct {
 	counts  types.Counts
 	best    bestSet
 	live    map[int64]*liveTrial // by number: queued, running, paused
+	running map[int64]*liveTrial // those of live that have an attempt
 	queue   []int64              // queued numbers, next first
 	suggest suggest.Suggester
 	stopper earlystop.Stopper
@@ -49,13 +48,17 @@ type study struct {
 	touched             []*liveTrial
 	buffered            int
 	fromSeq, fromNumber int64
+	last                *commitment // the latest; nil if there was none yet
+	// keys are the requests with a key that were answered since loading.
+	keys map[string]store.PutRequestKey
 
-	started      time.Time // of the first attempt
-	sinceBest    int64     // finished trials since the best improved
-	finishedHere int64     // finished since this process continued the study
-	failedHere   int64
-	changed      chan struct{} // closed and replaced at every change
-	stops        chan struct{} // closed and replaced when an attempt has to end
+	started time.Time // of the first attempt
+	// Trials that finished since the best improved, those that finished and those
+	// of them that failed; each since the study became active.
+	sinceBest, finished, failed int64
+
+	changed chan struct{} // closed and replaced at every change
+	stops   chan struct{} // closed and replaced when an attempt has to end
 }
 
 // liveTrial is an unfinished trial.
@@ -64,7 +67,12 @@ type liveTrial struct {
 	point   space.Point
 	attempt *trial.Attempt // nil unless running
 	series  map[string]*series
-	stop    types.Decision // Stop is set once it has to end
+	stop    types.Decision // Stop is set once the engine wants it to end
+	// ttl and expires are its lease; renewals are not stored.
+	ttl     time.Duration
+	expires time.Time
+	// ending: its lease is over, and what runs of it is being killed.
+	ending bool
 
 	// Which of its rows study.pending holds already.
 	trialPending   bool
@@ -83,13 +91,6 @@ type series struct {
 func (s *study) wake() {
 	close(s.stops)
 	s.stops = make(chan struct{})
-}
-
-// txn is one change of a study; mutations go straight to study.pending.
-type txn struct {
-	now      time.Time
-	buffered bool  // may be committed later
-	command  int64 // the mailbox command that asks, 0 none
 }
 
 func (s *study) put(m ...store.Mutation) { s.pending = append(s.pending, m...) }
@@ -122,88 +123,6 @@ func (s *study) observe(ev trial.Event) {
 	s.stopper.Observe(ev)
 }
 
-// change runs op under the lock and commits what it did. An op that returns an
-// error must have changed nothing.
-func change[R any](ctx context.Context, s *study, tx txn, op func(*study, *txn) (R, error)) (R, error) {
-	var zero R
-	s.mu.Lock()
-	if s.err != nil {
-		s.mu.Unlock()
-		return zero, errDropped
-	}
-	tx.now = store.Time(s.e.cfg.Now())
-	reply, err := op(s, &tx)
-	if tx.command != 0 {
-		s.answer(tx, reply, err)
-		err = nil
-	}
-	if err != nil {
-		s.mu.Unlock()
-		return zero, err
-	}
-	if len(s.pending) == 0 || (tx.buffered && s.buffered < bufferedReports) {
-		s.mu.Unlock()
-		return reply, nil
-	}
-	committed := s.submit()
-	s.mu.Unlock()
-	if err := s.await(ctx, committed); err != nil {
-		return zero, err
-	}
-	return reply, nil
-}
-
-// submit hands the pending mutations to the store; the caller holds mu.
-func (s *study) submit() <-chan error {
-	s.e.cfg.Failpoints.Hit("engine.before_commit")
-	b := store.Batch{
-		Study: s.id, Epoch: s.epoch,
-		FromSeq: s.fromSeq, ToSeq: s.st.NextSeq,
-		FromNumber: s.fromNumber, ToNumber: s.st.NextNumber,
-		Mutations: s.pending,
-	}
-	committed := s.e.cfg.Store.Submit(b)
-	for _, lt := range s.touched {
-		lt.trialPending, lt.attemptPending = false, nil
-	}
-	clear(s.pending)
-	clear(s.touched)
-	s.pending, s.touched, s.buffered = s.pending[:0], s.touched[:0], 0
-	s.fromSeq, s.fromNumber = s.st.NextSeq, s.st.NextNumber
-	close(s.changed)
-	s.changed = make(chan struct{})
-	return committed
-}
-
-func (s *study) await(ctx context.Context, committed <-chan error) error {
-	select {
-	case err := <-committed:
-		s.e.cfg.Failpoints.Hit("engine.after_commit")
-		if err != nil {
-			s.e.drop(s, err)
-		}
-		return err
-	case <-ctx.Done():
-		// The commit goes on. Whoever waits next learns of its failure, because
-		// the next commit of the study cannot succeed after it.
-		return context.Cause(ctx)
-	}
-}
-
-// flush commits what is buffered.
-func (s *study) flush(ctx context.Context) error {
-	_, err := change(ctx, s, txn{}, func(*study, *txn) (struct{}, error) { return struct{}{}, nil })
-	if err == errDropped {
-		return nil
-	}
-	return err
-}
-
-func (s *study) answer(tx txn, reply any, err error) {
-	b := encodeAnswer(reply, err)
-	s.put(store.AnswerCommand{ID: tx.command, Response: b, Time: tx.now})
-}
-
 // enqueue puts a queued trial in its place: by priority, then by number.
 func (s *study) enqueue(lt *liveTrial) {
 	i, _ := slices.BinarySearchFunc(s.queue, lt, func(n int64, lt *liveTrial) int {
@@ -217,13 +136,13 @@ func (s *study) enqueue(lt *liveTrial) {
 }
 
 func (s *study) dequeue(n int64) {
-	if i := slices.Index(s.queue, n); i >= 0 {
+	switch i := slices.Index(s.queue, n); {
+	case i == 0: // the usual case, whatever the length of the queue
+		s.queue = s.queue[1:]
+	case i > 0:
 		s.queue = slices.Delete(s.queue, i, i+1)
 	}
 }
-
-// running counts the trials with an attempt.
-func (s *study) runningTrials() int64 { return s.counts.Running }
 
 // pendingPoints are the unfinished trials in the order of their numbers.
 func (s *study) pendingPoints() []suggest.Pending {
@@ -267,26 +186,32 @@ func counter(c *types.Counts, st types.State) *int64 {
 	return nil
 }
 
-// step applies an action to a live trial and keeps the totals.
-func (s *study) step(lt *liveTrial, a trial.Action) error {
+// mustStep applies an action to a live trial and keeps the totals. Callers have
+// checked the trial's state.
+func (s *study) mustStep(lt *liveTrial, a trial.Action) {
 	from := lt.State
 	if err := lt.Apply(a); err != nil {
-		return err
+		panic(err)
 	}
 	s.count(from, lt.State)
-	return nil
 }
 
 // setState changes the state of the study.
 func (s *study) setState(tx *txn, st types.StudyState, reason string) {
-	if s.st.State == st && s.st.Reason == reason {
-		return
+	if s.st.State != st || s.st.Reason != reason {
+		s.become(tx, st, reason)
 	}
-	s.st.State, s.st.Reason = st, reason
-	s.put(store.PutStudy{Spec: s.st.Spec, State: st, Reason: reason})
-	detail, err := json.Marshal(map[string]string{"state": string(st), "reason": reason})
-	if err != nil {
-		panic(err) // two strings always encode
-	}
-	s.emit(trial.Event{Kind: trial.EventStudy, Trial: -1, Time: tx.now, Detail: detail})
 }
+
+// become is setState with an event in any case: with that of becoming active,
+// patience and the limit of failures begin anew, also when it is replayed.
+func (s *study) become(tx *txn, st types.StudyState, reason string) {
+	s.st.State, s.st.Reason = st, reason
+	if st == types.StudyActive {
+		s.beginAnew()
+	}
+	s.put(store.PutStudy{Spec: s.st.Spec, State: st, Reason: reason})
+	s.emit(trial.Event{Kind: trial.EventStudy, Trial: -1, Time: tx.now, Detail: detail("state", string(st), "reason", reason)})
+}
+
+func (s *study) beginAnew() { s.sinceBest, s.finished, s.failed = 0, 0, 0 }

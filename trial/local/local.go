@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -115,10 +116,12 @@ func (l *Local) Close() error {
 	return errors.Join(errs...)
 }
 
+const lockEnd = ".lock"
+
 // announce takes a lock that shows the other processes of this machine that
 // this one lives, and returns the owner name that leads them to it.
 func (l *Local) announce() (string, error) {
-	path := filepath.Join(l.cfg.Dir, ".owners", token()[:12]+".lock")
+	path := filepath.Join(l.cfg.Dir, ".owners", token()[:12]+lockEnd)
 	lock, err := filelock.Try(path)
 	if err != nil {
 		return "", unwritable(l.cfg.Dir, err)
@@ -136,20 +139,31 @@ func unwritable(dir string, err error) error {
 	return types.Errorf(code, "the folder of the trials %s cannot be written: %w", dir, err).WithField("dir").WithRemedy("%s", remedy)
 }
 
-// ownerDead reports whether the owner was a process of this machine that has
-// ended: its lock file is there and nobody holds it.
+// ownerDead reports whether the owner, or a worker of it, was a process of this
+// machine that has ended: its lock file is there and nobody holds it.
 func (l *Local) ownerDead(owner string) bool {
 	host, path, ok := strings.Cut(owner, "|")
+	if i := strings.LastIndex(path, lockEnd+"#"); i >= 0 { // one of several agents
+		path = path[:i+len(lockEnd)]
+	}
 	return ok && host == l.host && filepath.IsAbs(path) && filelock.Free(path)
 }
 
 // reclaim ends what may still run of a process attempt of this machine whose
 // lease is over.
 func (l *Local) reclaim(ctx context.Context, a trial.Attempt) error {
-	if a.Executor != ProcessExecutor || a.Node != l.host || a.Dir == "" {
+	if a.Executor != ProcessExecutor || a.Node != l.host {
 		return nil
 	}
-	return executor.Reclaim(ctx, a.Dir)
+	dir := a.Dir
+	if dir == "" { // its agent has not come to tell it
+		st, err := l.Store.StudyByID(ctx, a.Study)
+		if err != nil {
+			return err
+		}
+		dir = filepath.Join(l.StudyDir(st.Spec.Project, st.Spec.Name), strconv.FormatInt(a.Trial, 10), strconv.Itoa(a.Number))
+	}
+	return executor.Reclaim(ctx, dir)
 }
 
 func newSeed() int64 {

@@ -57,7 +57,9 @@ func runScripts(t *testing.T, dir string, env map[string]string) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"await": await},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"await": await, "transcript": transcript, "exits": exits, "untouched": untouched,
+		},
 	})
 }
 

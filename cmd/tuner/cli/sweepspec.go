@@ -195,15 +195,20 @@ func within(err error, part string) error {
 		return err
 	}
 	inner := *e
-	rest, _ := strings.CutPrefix(e.Field, "params")
-	inner.Field = part + rest
+	inner.Field = part
+	if rest, ok := strings.CutPrefix(e.Field, "params"); ok {
+		inner.Field += rest
+	}
+	if inner.Remedy == "" {
+		inner.Remedy = "correct it there"
+	}
 	return &inner
 }
 
 func (p *plan) goals(f sweepfile.File) (err error) {
 	switch {
 	case f.Min != "" && f.Max != "":
-		return usagef("one metric is optimised, not two").WithRemedy("keep min or max")
+		return usagef("one metric is optimised, not two").WithField("max").WithRemedy("keep min or max")
 	case f.Min != "":
 		p.spec.Objectives = []types.Objective{{Metric: f.Min, Goal: types.Minimize}}
 	case f.Max != "":

@@ -126,6 +126,7 @@ func TestErrors(t *testing.T) {
 		{"a=0..1", "space.a: 0..1 can be meant as two whole numbers or as all numbers between; write 0..1:int or 0.0..1.0 (or true,false)"},
 		{"lr=1e-5..le-1", "space.lr: 1e-5..le-1 is no range; write numbers with digits on both sides of a point, as in 1e-5..1e-1, 1..8, 0.0..0.8..0.1 or 16..512..x2; a text that has two points goes as JSON: 'lr:=[\"1e-5..le-1\"]'"},
 		{"a=0.0..1.0..0.3", "the last value is 0.9; write 0.9 as the high end, or change the step"},
+		{"a=16..512..x100", "space.a: the factor 100 leads beyond the high end 512 at once; write a smaller factor, as in 16..512..x2"},
 		{"a=16..500..x2", "space.a: the high end 500 is not reached from 16 in factors of 2; the last value is 256; write 16..256..x2"},
 		{"a=2024-01-01..2024-02-01", "space.a: 2024-01-01..2024-02-01 is a range of dates, and dates are no numbers; use a day offset, such as a=0..31, and let the program add it to 2024-01-01"},
 		{"a=~/x,b", "space.a: the choice ~/x begins with a ~ that the shell has not expanded; write $HOME/x"},

@@ -229,6 +229,9 @@ func (a *argument) geometric(r span) (space.Parameter, error) {
 		}
 		p.Choices = append(p.Choices, space.Choice{Value: value, Text: text})
 	}
+	if len(values) == 1 && low.Cmp(high) != 0 {
+		return p, a.fault("the factor %s leads beyond the high end %s at once", r.factor, r.high).WithRemedy("write a smaller factor, as in %s..%s..x2", r.low, r.high)
+	}
 	if last := values[len(values)-1]; last.Cmp(high) != 0 {
 		text := p.Choices[len(values)-1].Text
 		return p, a.fault("the high end %s is not reached from %s in factors of %s; the last value is %s", r.high, r.low, r.factor, text).

@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gotuner/tuner/api/types"
+)
+
+// start runs a newly leased attempt to its end and returns the next lease, nil
+// if there is none yet.
+func (a *Agent) start(ctx context.Context, l types.Lease, slot int) *types.LeaseReply {
+	job, handle, end := a.begin(ctx, l, slot)
+	if end != nil {
+		return a.finish(ctx, l, *end)
+	}
+	return a.newRun(l, job, slot, handle).execute(ctx, types.Decision{})
+}
+
+// resume watches an attempt that an earlier agent left.
+func (a *Agent) resume(ctx context.Context, ad types.Adopted, slot int) {
+	var job *Job
+	handle := ad.Handle
+	if handle == "" {
+		var end *types.FinishRequest
+		if job, handle, end = a.begin(ctx, ad.Lease, slot); end != nil {
+			a.finishLast(ctx, ad.Lease, *end)
+			return
+		}
+	} else {
+		var err error
+		if job, err = a.cfg.Launcher.Resume(ad); err != nil {
+			// Its trial is handed out again: what may run of it must not go on.
+			if serr := a.cfg.Executor.Stop(ctx, handle, "KILL", 0); serr != nil {
+				a.trouble(fmt.Errorf("stop trial %d: %w", ad.Lease.Ref.Trial, serr))
+			}
+			a.finishLast(ctx, ad.Lease, types.FinishRequest{Ref: ad.Lease.Ref, Outcome: types.OutcomeLost, Reason: err.Error()})
+			return
+		}
+	}
+	var d types.Decision
+	if ad.Stopping != "" {
+		d = types.Decision{Stop: true, Kind: ad.Stopping, Reason: ad.Reason}
+	}
+	// The next lease is asked for by the slot, once all adopted trials are over.
+	r := a.newRun(ad.Lease, job, -1-slot, handle)
+	if !ad.Leased.IsZero() {
+		r.began = ad.Leased
+	}
+	r.execute(ctx, d)
+}
+
+// begin starts a leased attempt, or finds it if it was started before. If the
+// machine is at fault (a full disk, too many processes) it tries on, for that
+// is no failure of the trial and the next one would meet it too. end is how the
+// attempt is to be finished if it cannot be started.
+func (a *Agent) begin(ctx context.Context, l types.Lease, slot int) (job *Job, handle string, end *types.FinishRequest) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		job, handle, err := a.tryBegin(ctx, l, slot)
+		if err == nil {
+			return job, handle, nil
+		}
+		end := &types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeFailed, Reason: err.Error()}
+		if types.CodeOf(err) != types.Unavailable {
+			return nil, "", end
+		}
+		a.trouble(fmt.Errorf("start trial %d: %w", l.Ref.Trial, err))
+		if d := a.hold(ctx, l, pause); d.Stop {
+			end.Outcome, end.Reason = intended(d, *end)
+			return nil, "", end
+		}
+	}
+}
+
+func (a *Agent) tryBegin(ctx context.Context, l types.Lease, slot int) (*Job, string, error) {
+	job, err := a.cfg.Launcher.Launch(l, slot)
+	if err != nil {
+		return nil, "", err
+	}
+	handle, err := a.cfg.Executor.Start(ctx, job.Spec)
+	if err != nil && job.Output != nil {
+		err = errors.Join(err, job.Output.Close())
+	}
+	return job, handle, err
+}
+
+// hold waits before the next try to start an attempt and renews its lease. The
+// decision is to stop if the attempt is not wanted any more or the agent ends.
+func (a *Agent) hold(ctx context.Context, l types.Lease, pause time.Duration) types.Decision {
+	interrupted := types.Decision{Stop: true, Kind: types.StopInterrupt, Reason: "interrupted before it could be started"}
+	select {
+	case <-time.After(pause):
+	case <-a.drained:
+		return interrupted
+	case <-a.left:
+		return interrupted
+	}
+	reply, err := a.cfg.Backend.Heartbeat(ctx, types.HeartbeatRequest{Worker: a.cfg.Worker,
+		Beats: []types.Beat{{Ref: l.Ref, State: types.AttemptStarting}}})
+	switch {
+	case gone(err):
+		return types.Decision{Stop: true, Kind: types.StopSuperseded, Reason: err.Error()}
+	case err != nil || len(reply.Decisions) == 0:
+		return types.Decision{} // the next beat tells, before the lease is over
+	}
+	return reply.Decisions[0]
+}
