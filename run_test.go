@@ -214,7 +214,7 @@ func TestTheSDKNeedsTheStandardLibraryOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range strings.Fields(string(out)) {
+	for path := range strings.FieldsSeq(string(out)) {
 		if !strings.HasPrefix(path, "github.com/gotuner/tuner") {
 			t.Errorf("package tuner depends on %s", path)
 		}

@@ -51,7 +51,7 @@ func Log() Option { return func(p *parameter) { p.scale = "log" } }
 // ReverseLog searches finely near the high end, such as for a momentum.
 func ReverseLog() Option { return func(p *parameter) { p.scale = "reverse-log" } }
 
-// Step allows only low, low+step, low+2·step …
+// Step allows only low, low+step, low+2·step ….
 func Step[T Number](step T) Option { return func(p *parameter) { p.step = wire(step) } }
 
 // Default is a value that is tried first.

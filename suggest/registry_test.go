@@ -1,6 +1,7 @@
 package suggest_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ func TestNewErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := []types.Objective{{Metric: "loss", Goal: types.Minimize}}
-	two := append(one, types.Objective{Metric: "size", Goal: types.Minimize})
+	two := append(slices.Clone(one), types.Objective{Metric: "size", Goal: types.Minimize})
 	component := func(name string, kv ...any) types.Component {
 		c := types.Component{Name: name, Settings: map[string]any{}}
 		for i := 0; i < len(kv); i += 2 {

@@ -282,7 +282,7 @@ func describeAll(component string, known []Setting) string {
 // gives them their types, because only the component knows these.
 func ParseComponent(text string) (types.Component, error) {
 	name, rest, more := strings.Cut(text, ":")
-	fail := func(format string, args ...any) (types.Component, error) {
+	fail := func(format string, args ...any) (types.Component, error) { //nolint:unparam // it is what its caller returns
 		return types.Component{}, types.Errorf(types.Invalid, format, args...).
 			WithRemedy("write it as NAME or NAME:SETTING=VALUE,SETTING=VALUE")
 	}
@@ -308,4 +308,6 @@ func ParseComponent(text string) (types.Component, error) {
 }
 
 // Bound is a bound of a Setting.
-func Bound(f float64) *float64 { return &f }
+//
+//go:fix inline
+func Bound(f float64) *float64 { return new(f) }

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,7 +12,7 @@ import (
 
 var knownSettings = []Setting{
 	{Name: "startup", Type: IntSetting, Default: int64(10), Min: Bound(0), Max: Bound(100)},
-	{Name: "gamma", Type: FloatSetting, Default: 0.1, Min: Bound(0.01)},
+	{Name: "gamma", Type: FloatSetting, Default: 0.1, Min: new(0.01)},
 	{Name: "multivariate", Type: BoolSetting, Default: true},
 	{Name: "order", Type: StringSetting, Default: "listed", Choices: []string{"listed", "shuffled"}},
 	{Name: "population", Type: IntSetting, Min: Bound(2)},
@@ -22,9 +23,7 @@ func TestResolveSettings(t *testing.T) {
 		s := Settings{
 			"startup": int64(10), "gamma": 0.1, "multivariate": true, "order": "listed", "population": nil,
 		}
-		for k, v := range change {
-			s[k] = v
-		}
+		maps.Copy(s, change)
 		return s
 	}
 	tests := []struct {

@@ -169,8 +169,9 @@ func AppendString(b []byte, s string) []byte {
 		b = append(b, s...)
 		return append(b, '"')
 	}
-	// Encoding a string cannot fail: invalid UTF-8 becomes U+FFFD.
-	_ = e.Encode(s)
+	if err := e.Encode(s); err != nil {
+		panic(err) // a string always encodes: invalid UTF-8 becomes U+FFFD
+	}
 	return append(b, bytes.TrimRight(buf.Bytes(), "\n")...)
 }
 

@@ -121,7 +121,7 @@ func train(ctx context.Context, o options, out io.Writer) error {
 		r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		for rest := order; len(rest) > 0; {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // it was asked to stop
 			}
 			n := min(o.batch, len(rest))
 			loss += net.learn(rest[:n], o.rate)

@@ -26,9 +26,9 @@ func TPEAlgorithm() suggest.Algorithm {
 		Doc:     "Tree-structured Parzen estimator of goptuna 0.9, for comparison; tpe is the better one.",
 		Version: 1,
 		Settings: []trial.Setting{
-			{Name: "startup", Type: trial.IntSetting, Default: int64(10), Min: trial.Bound(1),
+			{Name: "startup", Type: trial.IntSetting, Default: int64(10), Min: new(float64(1)),
 				Doc: "Results that a parameter must have before it is modelled; until then it is random."},
-			{Name: "candidates", Type: trial.IntSetting, Default: int64(24), Min: trial.Bound(1), Max: trial.Bound(100_000),
+			{Name: "candidates", Type: trial.IntSetting, Default: int64(24), Min: new(float64(1)), Max: new(float64(100_000)),
 				Doc: "Values drawn from the density of the good trials, of which the best is proposed."},
 		},
 		New: func(cfg suggest.Config) (suggest.Suggester, error) { return NewTPE(cfg), nil },

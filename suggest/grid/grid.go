@@ -51,7 +51,7 @@ func Algorithm() suggest.Algorithm {
 		MultiObjective: true,
 		Settings: []trial.Setting{
 			{Name: "points", Type: trial.IntSetting, Default: int64(defaultPoints),
-				Min: trial.Bound(1), Max: trial.Bound(1_000_000),
+				Min: new(float64(1)), Max: new(float64(1_000_000)),
 				Doc: "Grid points of a continuous parameter that does not say n=K itself."},
 			{Name: "shuffle", Type: trial.BoolSetting, Default: false,
 				Doc: "Visits the points in a random order, so that a study that ends early has seen all regions."},

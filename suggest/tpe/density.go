@@ -173,6 +173,7 @@ func (q *kernels) prepare(x float64) {
 		mass[int(x)], mass[d.levels] = q.hit, q.uniform
 		t.current, t.byValue[0].mass = 0, mass
 		return
+	case discrete:
 	}
 	for i := range t.byValue {
 		if t.byValue[i].value == x {

@@ -86,6 +86,8 @@ type Config struct {
 	Poll time.Duration
 	// Beat is how often leases are renewed; 0 is 5 s.
 	Beat time.Duration
+	// Now is the clock; nil is the system's.
+	Now func() time.Time
 	// Until ends the handing out of new trials; nil never fires.
 	Until  <-chan struct{}
 	Hooks  Hooks
@@ -120,7 +122,7 @@ type Agent struct {
 	left    chan struct{} // closed at Detach
 	kick    chan struct{} // a beat is due now
 	// hurry is done at Kill and Detach: nothing is waited for.
-	hurry     context.Context
+	hurry     context.Context //nolint:containedctx // it lives as long as the agent and is done by its own methods
 	hurryDone context.CancelFunc
 }
 
@@ -137,6 +139,9 @@ func New(cfg Config) *Agent {
 	}
 	if cfg.NewKey == nil {
 		cfg.NewKey = func() string { return "" }
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now //nolint:forbidigo // the default of an injected clock
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -201,7 +206,7 @@ func (a *Agent) Run(ctx context.Context) (reason string, err error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return reason, errors.Join(append(errs, a.untold...)...)
+	return reason, errors.Join(errors.Join(errs...), errors.Join(a.untold...))
 }
 
 // slot runs one trial after the other, first what an earlier agent left.

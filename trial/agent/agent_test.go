@@ -80,7 +80,7 @@ func (w *world) newEngine(owner string) *engine.Engine {
 		NewSuggester: func(c types.Component, sc suggest.Config) (suggest.Suggester, error) {
 			return suggest.New(suggest.Registry{random.Algorithm()}, c, sc)
 		},
-		NewStopper: func(c types.Component, sc earlystop.Config) (earlystop.Stopper, error) { return earlystop.New(c, sc) },
+		NewStopper: earlystop.New,
 		NewSeed:    func() int64 { return 1 }, NewToken: w.token,
 	})
 }

@@ -78,7 +78,7 @@ func (a *Agent) beatUntilKick(ctx context.Context, runs []*run, req types.Heartb
 // beat sends one heartbeat and carries out the decisions. It returns whether
 // the next can follow at once: the wait asked for has passed, or there was news.
 func (a *Agent) beat(ctx context.Context, runs []*run, req types.HeartbeatRequest) (fresh bool) {
-	began := time.Now()
+	began := a.cfg.Now()
 	reply, err := a.cfg.Backend.Heartbeat(ctx, req)
 	if gone(err) { // the study was removed
 		for _, r := range runs {
@@ -99,7 +99,7 @@ func (a *Agent) beat(ctx context.Context, runs []*run, req types.HeartbeatReques
 			fresh = true
 		}
 	}
-	return fresh || req.Wait > 0 && time.Since(began) >= time.Duration(req.Wait)
+	return fresh || req.Wait > 0 && a.cfg.Now().Sub(began) >= time.Duration(req.Wait)
 }
 
 // beats are the signs of life of what runs; news says that one has a handle

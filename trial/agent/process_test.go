@@ -144,6 +144,7 @@ func (s *shop) curve() string {
 }
 
 func TestProcessEnds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, script  string
 		state         types.State

@@ -37,7 +37,7 @@ type run struct {
 // handle. A negative slot is an adopted attempt, after which no next lease is
 // asked for.
 func (a *Agent) newRun(l types.Lease, job *Job, slot int, handle string) *run {
-	return &run{a: a, lease: l, job: job, slot: slot, began: time.Now(), stopC: make(chan struct{}, 1),
+	return &run{a: a, lease: l, job: job, slot: slot, began: a.cfg.Now(), stopC: make(chan struct{}, 1),
 		beat: types.Beat{Ref: l.Ref, State: types.AttemptRunning, Handle: handle, Dir: job.Spec.AttemptDir},
 		told: job.Spec.AttemptDir == ""} // nobody could find it again
 }
@@ -95,7 +95,7 @@ func (r *run) watch(ctx context.Context, handle string) (st executor.Status, kno
 	defer poll.Stop()
 	var timeout <-chan time.Time
 	if r.job.Timeout > 0 {
-		t := time.NewTimer(r.job.Timeout - time.Since(r.began))
+		t := time.NewTimer(r.job.Timeout - a.cfg.Now().Sub(r.began))
 		defer t.Stop()
 		timeout = t.C
 	}

@@ -52,8 +52,10 @@ func (o *Output) cursor() string {
 		}
 		c.Metrics = append(c.Metrics, cm)
 	}
-	// Numbers, valid strings and Floats always have a JSON form.
-	b, _ := json.Marshal(c)
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // numbers, valid strings and Floats always have a JSON form
+	}
 	return string(b)
 }
 

@@ -41,7 +41,7 @@ func here[R any](ctx context.Context, e *Engine, id int64, op func(*study, *txn)
 		if s == nil || err != nil {
 			return r, err != nil, err
 		}
-		if r, err = change(ctx, s, txn{}, op); err != errDropped {
+		if r, err = change(ctx, s, txn{}, op); !errors.Is(err, errDropped) {
 			return r, true, err
 		}
 	}
@@ -187,7 +187,7 @@ func (s *study) store(ctx context.Context, retire bool) error {
 		tx.retire = retire
 		return struct{}{}, nil
 	})
-	if err == errDropped {
+	if errors.Is(err, errDropped) {
 		return nil
 	}
 	return err

@@ -44,7 +44,7 @@ func start(t *testing.T, db store.Store, change ...func(*engine.Config)) *engine
 		NewSuggester: func(c types.Component, sc suggest.Config) (suggest.Suggester, error) {
 			return suggest.New(suggest.Registry{random.Algorithm()}, c, sc)
 		},
-		NewStopper: func(c types.Component, sc earlystop.Config) (earlystop.Stopper, error) { return earlystop.New(c, sc) },
+		NewStopper: earlystop.New,
 		NewSeed:    func() int64 { return 42 },
 		NewToken:   func() string { return fmt.Sprintf("t%d-%d", me, tokens.Add(1)) },
 	}

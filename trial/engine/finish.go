@@ -76,6 +76,7 @@ func (lt *liveTrial) outcome(req types.FinishRequest) (types.Outcome, string) {
 		if req.Outcome != types.OutcomeCompleted {
 			return types.OutcomeFailed, cmp.Or(lt.attempt.Reason, req.Reason)
 		}
+	case types.StopSuperseded: // somebody else has it
 	}
 	return req.Outcome, req.Reason
 }

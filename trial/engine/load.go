@@ -194,6 +194,7 @@ func (s *study) loadLive(ctx context.Context) error {
 				if dead := s.e.cfg.OwnerDead; dead != nil && dead(lt.attempt.Worker) {
 					lt.expires = now
 				}
+			case types.Paused, types.Completed, types.Pruned, types.Failed, types.Infeasible, types.Cancelled:
 			}
 		}
 		if next == "" {

@@ -137,7 +137,7 @@ func (e *Engine) mailboxLoop(ctx context.Context) {
 				return
 			}
 			delay = mailboxBusy
-			if err := e.serve(ctx, c); err != nil && err != errDropped && ctx.Err() == nil {
+			if err := e.serve(ctx, c); err != nil && !errors.Is(err, errDropped) && ctx.Err() == nil {
 				e.cfg.Logger.Warn("could not answer a command", "kind", c.Kind, "study", c.Study, "error", err)
 			}
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
@@ -56,7 +57,7 @@ func (e *Engine) removeHere(ctx context.Context, req types.ControlRequest) (repl
 		close(e.loading[req.Study])
 		delete(e.loading, req.Study)
 		e.mu.Unlock()
-		if err != errDropped {
+		if !errors.Is(err, errDropped) {
 			return reply, true, err
 		}
 	}

@@ -87,10 +87,8 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 		NewSuggester: func(c types.Component, sc suggest.Config) (suggest.Suggester, error) {
 			return suggest.New(builtin.Algorithms(), c, sc)
 		},
-		NewStopper: func(c types.Component, sc earlystop.Config) (earlystop.Stopper, error) {
-			return earlystop.New(c, sc)
-		},
-		Now: time.Now, NewSeed: newSeed, NewToken: token,
+		NewStopper: earlystop.New,
+		Now:        time.Now, NewSeed: newSeed, NewToken: token,
 		OwnerDead: l.ownerDead, Reclaim: l.reclaim,
 		Failpoints: cfg.Failpoints, Logger: cfg.Logger,
 	})

@@ -166,6 +166,7 @@ func checkReplay(t *testing.T, db store.Store) {
 			if s := ev.Finish.State; s == types.Completed || s == types.Pruned {
 				ev.Finish.Values = []float64{se.Metrics["loss"]}
 			}
+		case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventSpace, trial.EventStudy:
 		}
 		sg.Observe([]trial.Event{ev})
 		return nil
@@ -199,7 +200,7 @@ func TestOneWorkerRepeatsExactly(t *testing.T) {
 		}
 	}
 	first, second := run(), run()
-	if len(first) != 40 || !slices.EqualFunc(first, second, func(a, b types.Params) bool { return slices.Equal(a, b) }) {
+	if len(first) != 40 || !slices.EqualFunc(first, second, slices.Equal[types.Params]) {
 		t.Errorf("%d trials; the second run differs:\n%s", len(first), cmp.Diff(first, second))
 	}
 }

@@ -223,8 +223,8 @@ func trialNumber(text string) (int64, error) {
 // studyAndTrial reads NAME, NAME NUMBER or NAME/NUMBER; number is -1 without
 // one.
 func studyAndTrial(args []string) (name string, number int64, err error) {
-	name, number = args[0], -1
-	text := ""
+	name = args[0]
+	var text string
 	switch slash := strings.LastIndexByte(name, '/'); {
 	case len(args) == 2:
 		text = args[1]

@@ -54,7 +54,7 @@ func badValue(c *cobra.Command, e *pflag.InvalidValueError) error {
 	if errors.Is(e, strconv.ErrRange) {
 		return flagged(e.GetFlag(), usagef("%s does not fit", e.GetValue()).WithRemedy("write a smaller number"))
 	}
-	kind, remedy := "", ""
+	var kind, remedy string
 	switch e.GetFlag().Value.Type() {
 	case "int", "int64":
 		kind, remedy = "whole number", "write it with digits only, as in 30"

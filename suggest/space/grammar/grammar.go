@@ -199,7 +199,7 @@ func (a *argument) parse() (Parsed, error) {
 	}
 	var parsed Parsed
 	if hasConds {
-		for _, text := range strings.Split(conds, "@") {
+		for text := range strings.SplitSeq(conds, "@") {
 			c, err := a.condition(text)
 			if err != nil {
 				return Parsed{}, err

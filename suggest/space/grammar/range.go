@@ -58,7 +58,7 @@ func (a *argument) noRange(parts []string) error {
 		return a.dates(parts[0], parts[1])
 	}
 	const form = "write numbers with digits on both sides of a point, as in 1e-5..1e-1, 1..8, 0.0..0.8..0.1 or 16..512..x2"
-	for _, choice := range strings.Split(a.spec, ",") {
+	for choice := range strings.SplitSeq(a.spec, ",") {
 		choice = strings.TrimSpace(choice)
 		switch {
 		case !strings.Contains(choice, ".."):

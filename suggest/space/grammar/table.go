@@ -61,13 +61,13 @@ func Table(params []space.Parameter) string {
 	}
 	var b strings.Builder
 	for _, line := range lines {
-		text := ""
+		var text strings.Builder
 		for c, cell := range line {
 			if widths[c] > 0 {
-				text += cell + strings.Repeat(" ", widths[c]-utf8.RuneCountInString(cell)+2)
+				text.WriteString(cell + strings.Repeat(" ", widths[c]-utf8.RuneCountInString(cell)+2))
 			}
 		}
-		b.WriteString(strings.TrimRight(text, " ") + "\n")
+		b.WriteString(strings.TrimRight(text.String(), " ") + "\n")
 	}
 	return b.String()
 }
@@ -99,6 +99,7 @@ func typeOf(p *space.Parameter) string {
 		return "constant " + of
 	case space.Ordinal:
 		return "ordered " + of
+	case space.Float, space.Int, space.Bool, space.Categorical:
 	}
 	return "choice of " + of
 }

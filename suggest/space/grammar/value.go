@@ -100,7 +100,7 @@ type Assignment struct{ Name, Text string }
 // a comma there; a point with such a text is given as a JSON object (Point).
 func ParseAssignments(arg string) ([]Assignment, error) {
 	var out []Assignment
-	for _, part := range strings.Split(arg, ",") {
+	for part := range strings.SplitSeq(arg, ",") {
 		name, text, found := strings.Cut(part, "=")
 		name, text = strings.TrimSpace(name), strings.TrimSpace(text)
 		switch {

@@ -22,7 +22,7 @@ func CheckProgram(name, dir string, env []string) error {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil // a program may be executable and not readable
+		return nil //nolint:nilerr // a program may be executable and not readable
 	}
 	if err := f.Close(); err != nil {
 		return err
