@@ -145,5 +145,6 @@ func agentMain(args []string) int {
 		}
 		fmt.Println(h)
 	}
-	select {}
+	<-time.After(time.Hour) // without a timer the runtime would see a deadlock
+	return 0
 }
