@@ -381,7 +381,6 @@ func TestLeavingAFullDisk(t *testing.T) {
 	free := l.fill()
 	s.shows("trouble: the database could not be written")
 	s.leave()
-	l.quiet()
 	free()
 	done := 0
 	for _, state := range l.states() {
@@ -432,7 +431,6 @@ func TestLimitOfFileSize(t *testing.T) {
 	s := l.run(cmd)
 	s.shows("trouble: the database could not be written or read: disk I/O error (778)")
 	s.leave()
-	l.quiet()
 	l.begin(40, steps).exits(0)
 	l.whole(40)
 }

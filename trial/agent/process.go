@@ -188,13 +188,19 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 		req.Outcome = types.OutcomeCompleted
 		if o, names := p.missing(out, req.Metrics); o != "" {
 			req.Outcome, req.Reason = types.OutcomeFailed, withoutMetric(o, names)
-			if p.Missing != nil && !diskFull(spec.AttemptDir) {
+			if p.Missing != nil && st.Stopped == "" && !diskFull(spec.AttemptDir) {
 				p.Missing(spec.Lease, spec.AttemptDir, o, names)
 			}
 		}
 		p.buffers(out, st)
 	}
-	if req.Outcome == types.OutcomeFailed && diskFull(spec.AttemptDir) {
+	switch {
+	case req.Outcome != types.OutcomeFailed:
+	case st.Stopped != "":
+		// Why is known by whoever stopped it, and overrides this; an agent that
+		// could not store it is gone.
+		req.Outcome, req.Reason = types.OutcomeInterrupted, "stopped by signal "+st.Stopped
+	case diskFull(spec.AttemptDir):
 		req.Outcome, req.Reason = types.OutcomeLost, "the disk of its directory is full ("+req.Reason+")"
 	}
 	return req

@@ -12,6 +12,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -80,6 +81,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	owned   map[int64]*study
+	dropped map[int64]int64 // epochs of studies that may still be ours in the store
 	loading map[int64]chan struct{}
 	closed  bool
 
@@ -99,7 +101,7 @@ func New(cfg Config) *Engine {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	e := &Engine{cfg: cfg, owned: map[int64]*study{}, loading: map[int64]chan struct{}{}, stop: stop}
+	e := &Engine{cfg: cfg, owned: map[int64]*study{}, loading: map[int64]chan struct{}{}, dropped: map[int64]int64{}, stop: stop}
 	for _, loop := range []func(context.Context){e.renewLoop, e.expireLoop, e.mailboxLoop} {
 		e.done.Go(func() { loop(ctx) })
 	}
@@ -107,7 +109,8 @@ func New(cfg Config) *Engine {
 }
 
 // Close writes what is buffered, gives up all studies and stops. Leases stay:
-// the next owner keeps them.
+// the next owner keeps them. After an error studies may still be this owner's
+// in the store.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	if e.closed {
@@ -124,6 +127,15 @@ func (e *Engine) Close(ctx context.Context) error {
 			first = err
 		}
 		if err := e.cfg.Store.Release(ctx, s.id, s.epoch); err != nil && first == nil {
+			first = err
+		}
+	}
+	e.mu.Lock()
+	dropped := maps.Clone(e.dropped)
+	e.mu.Unlock()
+	for id, epoch := range dropped {
+		err := e.cfg.Store.Release(ctx, id, epoch)
+		if types.CodeOf(err) != types.NotFound && first == nil { // one that was removed is nobody's
 			first = err
 		}
 	}

@@ -59,6 +59,7 @@ func (e *Engine) own(ctx context.Context, id int64) (*study, error) {
 	closed := e.closed
 	if s != nil && !closed {
 		e.owned[id] = s
+		delete(e.dropped, id)
 	}
 	e.mu.Unlock()
 	if s != nil && closed { // too late for Close to give it up
@@ -107,6 +108,9 @@ func (e *Engine) take(ctx context.Context, id int64) (*study, error) {
 func (e *Engine) drop(s *study, err error) {
 	e.cfg.Logger.Warn("a commit failed; the study is loaded again", "study", s.id, "error", err)
 	e.forget(s)
+	e.mu.Lock()
+	e.dropped[s.id] = s.epoch
+	e.mu.Unlock()
 }
 
 func (e *Engine) forget(s *study) {

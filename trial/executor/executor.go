@@ -48,6 +48,10 @@ type Status struct {
 	// was ended by Signal.
 	Exit   int
 	Signal string // such as "KILL"; "" if it exited
+	// Stopped is the last stop signal that it was sent by Stop while it ran, ""
+	// if none was or the executor does not know: an end that somebody wanted,
+	// although he may not have been able to store so.
+	Stopped string
 	// Err is why the attempt could not be started or what went wrong beside its
 	// exit ("no such executable: tarin.py").
 	Err     string

@@ -109,7 +109,10 @@ func (l *Local) Close() error {
 	defer cancel()
 	errs := []error{l.Engine.Close(ctx), l.Store.Close()}
 	if l.alive != nil {
-		errs = append(errs, os.Remove(l.alive.Path()), l.alive.Release())
+		if errs[0] == nil {
+			errs = append(errs, os.Remove(l.alive.Path()))
+		} // else it shows that the owner of what could not be given up is dead
+		errs = append(errs, l.alive.Release())
 	}
 	return errors.Join(errs...)
 }

@@ -268,7 +268,9 @@ func rerunCommand(spec types.StudySpec, sp *space.Space, t *trial.Trial, attempt
 	if err != nil {
 		return "", err
 	}
-	if hidden || strings.Contains(mentions, "TUNER_PARAM_") {
+	// Without a placeholder nobody knows where the program reads its parameters.
+	appended := len(args) >= len(spec.Run.Command) && slices.Equal(args[:len(spec.Run.Command)], spec.Run.Command)
+	if hidden || appended || strings.Contains(mentions, "TUNER_PARAM_") {
 		for _, p := range t.Params {
 			env = append(env, assignment(procenv.ParamVar(p.Name), v.Texts[p.Name]))
 		}

@@ -52,10 +52,12 @@ func gcCommand(st *State, db *dbFlags) *cobra.Command {
 Results stay in the database. Trials that are queued, paused or running always
 keep their directories. --keep says which finished ones do too:
 
-  all   of them (the default: only leftovers are removed)
+  all   all of them (the default: only leftovers are removed)
   best  those of the best trial
   N     those of the N best trials
-  none  Without names, directories whose study is gone are removed as well, if they are
+  none  none
+
+Without names, directories whose study is gone are removed as well, if they are
 beside a SQLite database, where nobody else's can be; elsewhere other databases
 may use the folder too, and --orphans says that they do not.`,
 		Example: "  tuner gc --keep best --dry-run",

@@ -49,6 +49,7 @@ numbers that the command prints, stops hopeless runs early, and shows the best.
 
 tuner help sweep     all options of a sweep
 tuner help contract  what your program gets and what it has to print`,
+		Version:       Version(),
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: false},
 		Args: func(c *cobra.Command, args []string) error {

@@ -102,7 +102,6 @@ func optional[T any](fs *pflag.FlagSet, add func(p *T, name, short string, value
 	p := new(T)
 	var zero T
 	add(p, name, short, zero, usage)
-	fs.Lookup(name).DefValue = "" // no "(default 0)" in the help
 	return p
 }
 

@@ -92,16 +92,34 @@ func (r *sweepRun) hints(b *strings.Builder) {
 	if r.db.db != "" {
 		where = " --db " + argv.Quote([]string{r.db.db})
 	}
-	more := 2 * max(r.study.Spec.Budget.Trials, r.study.Counts.Spent())
 	b.WriteString("\nnext:\n")
 	for _, h := range [][2]string{
 		{"trials " + name + " --sort value", "all trials"},
 		{fmt.Sprintf("show %s %d", name, r.study.Best[0]), "this trial"},
 		{"export " + name + " -o csv", "for a spreadsheet or a notebook"},
-		{fmt.Sprintf("sweep --name %s -n %d", name, more), "more trials"},
+		r.moreTrials(name),
 	} {
+		if h[0] == "" {
+			continue
+		}
 		fmt.Fprintf(b, "  %-*s  %s\n", 34+len(name)+len(where), "tuner "+h[0]+where, h[1])
 	}
+}
+
+// moreTrials is the command that goes on, if one would.
+func (r *sweepRun) moreTrials(name string) [2]string {
+	spec, spent := r.study.Spec, r.study.Counts.Spent()
+	jobs := ""
+	if r.plan.jobs > 1 {
+		jobs = fmt.Sprintf(" -j %d", r.plan.jobs)
+	}
+	switch n := spec.Budget.Trials; {
+	case n > 0 && spent >= n:
+		return [2]string{fmt.Sprintf("sweep --name %s -n %d%s", name, 2*n, jobs), "more trials"}
+	case r.study.State == types.StudyActive:
+		return [2]string{fmt.Sprintf("sweep --name %s%s", name, jobs), "go on where it was left"}
+	}
+	return [2]string{} // every point was tried, or the target was met
 }
 
 // bestTrial describes one of the best trials.

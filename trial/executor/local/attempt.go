@@ -306,7 +306,9 @@ func (s *supervisor) reap() {
 // ended, and tells the agents, in this order.
 func (s *supervisor) finish(a *attempt, e exit) {
 	<-a.ready
+	s.mu.Lock()
 	record := a.record(e)
+	s.mu.Unlock()
 	if err := s.clear(a); err != nil {
 		s.log.Warn("processes of an attempt are left", "dir", a.dir, "error", err)
 		record.Err = err.Error()
@@ -366,6 +368,7 @@ func (s *supervisor) writeLater(a *attempt) {
 	}
 }
 
+// record is how the attempt ended. The caller holds supervisor.mu.
 func (a *attempt) record(e exit) *exitRecord {
 	cpu := time.Duration(e.usage.Utime.Nano() + e.usage.Stime.Nano())
 	r := &exitRecord{
@@ -373,6 +376,9 @@ func (a *attempt) record(e exit) *exitRecord {
 		Started: a.started.UTC(), Ended: e.at.UTC(),
 		CPU:    math.Round(cpu.Seconds()*1e6) / 1e6,
 		MaxRSS: e.usage.Maxrss * rssUnit,
+	}
+	if a.grouped != 0 {
+		r.Stopped = signalName(a.grouped)
 	}
 	if e.status.Signaled() {
 		r.Signal = signalName(e.status.Signal())

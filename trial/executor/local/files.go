@@ -77,6 +77,7 @@ type exitRecord struct {
 	Version int       `json:"version"`
 	Exit    int       `json:"exit"`
 	Signal  string    `json:"signal,omitempty"`
+	Stopped string    `json:"stopped,omitempty"`
 	Err     string    `json:"error,omitempty"`
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
@@ -87,7 +88,7 @@ type exitRecord struct {
 
 func (r *exitRecord) status() executor.Status {
 	return executor.Status{
-		Phase: executor.Ended, Exit: r.Exit, Signal: r.Signal, Err: r.Err,
+		Phase: executor.Ended, Exit: r.Exit, Signal: r.Signal, Stopped: r.Stopped, Err: r.Err,
 		Started: r.Started, Ended: r.Ended,
 		CPU:    time.Duration(math.Round(r.CPU*1e6)) * time.Microsecond,
 		MaxRSS: r.MaxRSS,

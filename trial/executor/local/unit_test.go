@@ -140,7 +140,7 @@ func TestExitRecord(t *testing.T) {
 		t.Errorf("readExit of nothing = %+v, %v", r, err)
 	}
 	now := time.Now().UTC().Round(0)
-	want := exitRecord{Version: 1, Exit: -1, Signal: "KILL", Started: now.Add(-time.Second), Ended: now, CPU: 1234.567891, MaxRSS: 42 << 20}
+	want := exitRecord{Version: 1, Exit: -1, Signal: "KILL", Stopped: "TERM", Started: now.Add(-time.Second), Ended: now, CPU: 1234.567891, MaxRSS: 42 << 20}
 	if err := writeFile(dir, exitFile, &want); err != nil {
 		t.Fatal(err)
 	}
