@@ -173,7 +173,11 @@ func (a *Agent) Run(ctx context.Context) (reason string, err error) {
 	// Calls to the backend outlive ctx: what ended must be told.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	adopted, err := a.cfg.Backend.Adopt(work, types.AdoptRequest{Study: a.cfg.Study, Worker: a.cfg.Worker})
+	var adopted []types.Adopted
+	err = a.persist(work, func() (err error) {
+		adopted, err = a.cfg.Backend.Adopt(work, types.AdoptRequest{Study: a.cfg.Study, Worker: a.cfg.Worker})
+		return err
+	})
 	if err != nil {
 		return "", err
 	}

@@ -298,8 +298,6 @@ finished study that gets more to do becomes active again. 0 takes a limit away.`
 	fs.Int64Var(&f.failures, "max-failures", 0, "end after so many failed trials; -1 never")
 	fs.DurationVar(&f.limit, "for", 0, "start no trial later than this long after the first one began")
 	fs.BoolVar(&f.json, "json", false, "print the study as JSON")
-	for _, name := range []string{"trials", "jobs", "target", "patience", "max-failures", "for"} {
-	}
 	return c
 }
 

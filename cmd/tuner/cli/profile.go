@@ -78,7 +78,8 @@ func (f *dbFlags) readProfile() (p profile, path string, err error) {
 		return p, path, nil
 	}
 	if err != nil {
-		return p, path, usagef("read the profile: %w", err)
+		return p, path, usagef("cannot read the profile %s: %w", path, cause(err)).
+			WithRemedy("make it readable for you, or set XDG_CONFIG_HOME to a folder of yours")
 	}
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)

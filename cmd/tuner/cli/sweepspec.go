@@ -262,6 +262,9 @@ func (p *plan) command(st *State, f sweepfile.File) error {
 		if !filepath.IsAbs(run.Dir) {
 			run.Dir = filepath.Join(st.Dir, run.Dir)
 		}
+		if !filepath.IsAbs(run.Dir) { // State has no absolute working directory
+			return usagef("the folder that this was started in is not there any more").WithField("cwd").WithRemedy("change to one that is, or name one")
+		}
 		if info, err := os.Stat(run.Dir); err != nil || !info.IsDir() {
 			return usagef("there is no directory %s", run.Dir).WithField("cwd").WithRemedy("make it, or give {trial.dir} for the trial's own")
 		}

@@ -13,8 +13,11 @@ func testTrapsTerm(s *suite) {
 	h := s.start(spec)
 	s.untilFile("ready")
 	s.stop(h, "TERM", deadline)
-	if st := s.wait(h); st.Exit != 42 || st.Signal != "" {
-		s.t.Errorf("Wait = %+v, want exit code 42", st)
+	if st := s.wait(h); st.Exit != 42 || st.Signal != "" || st.Stopped != "TERM" {
+		s.t.Errorf("Wait = %+v, want exit code 42 after TERM", st)
+	}
+	if st := s.wait(s.start(s.process("kill -TERM $$"))); st.Signal != "TERM" || st.Stopped != "" {
+		s.t.Errorf("Wait = %+v, want killed by TERM that nobody asked for", st)
 	}
 	if out := s.stdout(spec); out != "saved\n" {
 		s.t.Errorf("stdout.log = %q, want what it wrote when it was stopped", out)
@@ -25,7 +28,7 @@ func testIgnoresTerm(s *suite) {
 	h := s.start(s.helper("deaf", s.path("ready")))
 	pid := s.pid("ready")
 	s.stop(h, "TERM", 50*time.Millisecond)
-	if st := s.wait(h); st.Exit != -1 || st.Signal != "KILL" {
+	if st := s.wait(h); st.Exit != -1 || st.Signal != "KILL" || st.Stopped != "TERM" {
 		s.t.Errorf("Wait = %+v, want killed by KILL", st)
 	}
 	s.dead("the attempt", pid)
@@ -45,7 +48,7 @@ func testStopSignals(s *suite) {
 	// KILL does not wait for the grace, nor for that of a stop before it.
 	s.stop(h, "TERM", time.Hour)
 	s.stop(h, "KILL", time.Hour)
-	if st := s.wait(h); st.Signal != "KILL" {
+	if st := s.wait(h); st.Signal != "KILL" || st.Stopped != "KILL" {
 		s.t.Errorf("KILL: %+v, want killed by KILL", st)
 	}
 }

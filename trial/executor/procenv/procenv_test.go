@@ -190,6 +190,10 @@ func TestErrors(t *testing.T) {
 			_, err := mustNew(t, Config{Base: []string{"CUDA_VISIBLE_DEVICES=4,6"}}).Devices([]string{"0", "2"})
 			return err
 		}, `gpus: GPU "2" is not among the 2 of CUDA_VISIBLE_DEVICES=4,6; give indices from 0 to 1, or change CUDA_VISIBLE_DEVICES`},
+		{"GPU without a name", func() error {
+			_, err := mustNew(t, Config{}).Devices([]string{"0", ""})
+			return err
+		}, `gpus: "" is no GPU; write their indices or names, as in 0,1`},
 		{"NUL in a value", func() error {
 			_, err := mustNew(t, Config{}).For(Trial{Texts: map[string]string{"a": "x\x00"}}, "")
 			return err
