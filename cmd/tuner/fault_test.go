@@ -5,7 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"database/sql"
+	"database/sql" //nolint:depguard // it makes databases as other programs would
 	"errors"
 	"fmt"
 	"io"
@@ -556,6 +556,7 @@ func TestDatabasesOfOthers(t *testing.T) {
 		}, "tuner: db: %s: the database is damaged: ", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t)
 			l.begin(2, steps).exits(0)
 			c.make(t, l.db)

@@ -25,6 +25,7 @@ const deaf = `trap '' TERM; ` + until
 // TestSignals ends a sweep in all the ways that its user can, and goes on with
 // it each time.
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	const (
 		drains = "no new trials; waiting for those that run (Ctrl-C again asks them to stop)"
 		asks   = "asking the running trials to stop, killing them after 30s (Ctrl-C again kills them now)"
