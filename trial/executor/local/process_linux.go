@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,18 +64,33 @@ func processes() ([]process, error) {
 	return out, nil
 }
 
+// execTries is how often the environment of a process is read, 1 ms apart,
+// that seems to have none.
+const execTries = 10
+
 // marked tells whether the process carries the attempt's mark. The environment
-// of other users' processes cannot be read, nor needs to be.
+// of other users' processes cannot be read, nor needs to be. In the middle of
+// an exec a process seems to have none, after its parent was told that the exec
+// has succeeded.
 func marked(pid int, dir string) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err != nil {
-		return false
-	}
 	want := []byte(MarkEnv + "=" + dir)
-	for v := range bytes.SplitSeq(b, []byte{0}) {
-		if bytes.Equal(v, want) {
-			return true
+	for range execTries {
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+		if err != nil {
+			return false
 		}
+		if len(b) > 0 {
+			for v := range bytes.SplitSeq(b, []byte{0}) {
+				if bytes.Equal(v, want) {
+					return true
+				}
+			}
+			return false
+		}
+		if p, ok := readStat(pid); !ok || p.zombie || p.pgid == 0 { // threads of the kernel have group 0
+			return false
+		}
+		pauseFor(time.Millisecond)
 	}
 	return false
 }
