@@ -257,9 +257,12 @@ func (v *sweepView) stopping(l types.Lease, d types.Decision) {
 func (v *sweepView) ended(l types.Lease, req types.FinishRequest, reply types.FinishReply) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if reply.State != "" {
-		v.over()
+	if reply.State == "" { // it was superseded, or could not be told
+		delete(v.running, l.Ref.Trial)
+		v.say(reply.Reason)
+		return
 	}
+	v.over()
 	best := int64(-1)
 	if v.view.Best != nil {
 		best = v.view.Best.Number
@@ -267,9 +270,6 @@ func (v *sweepView) ended(l types.Lease, req types.FinishRequest, reply types.Fi
 	v.update()
 	e := progress.Event{Trial: l.Ref.Trial, State: reply.State, Reason: reply.Reason, Metric: v.view.Objective.Metric,
 		Took: time.Duration(float64(req.Metrics["trial.elapsed"]) * float64(time.Second))}
-	if reply.State == "" { // it was superseded, or could not be told
-		e.State = types.Cancelled
-	}
 	if reply.Value != nil {
 		value := float64(*reply.Value)
 		e.Value = &value
