@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -54,7 +53,7 @@ func (s *Study) Run(ctx context.Context, fn Func, opt RunOptions) error {
 	var keys atomic.Int64
 	a, leave, err := s.client.agent(agent.Config{
 		Backend: s.client.backend, Executor: exec, Launcher: r, ExecutorName: "inproc",
-		Study: s.id, Slots: opt.Workers,
+		Study: s.id, Slots: opt.Workers, Ahead: true,
 		NewKey: func() string { return prefix + strconv.FormatInt(keys.Add(1), 36) },
 		Hooks: agent.Hooks{Ended: func(l types.Lease, _ types.FinishRequest, reply types.FinishReply) {
 			if opt.OnTrial != nil {
@@ -108,7 +107,7 @@ func (r *runner) Launch(l types.Lease, _ int) (*agent.Job, error) {
 	r.open[l.Ref] = at
 	r.mu.Unlock()
 	return &agent.Job{
-		Spec:       executor.Spec{ID: fmt.Sprintf("%d/%d/%d", l.Ref.Study, l.Ref.Trial, l.Ref.Attempt), Ref: l.Ref, Lease: l},
+		Spec:       executor.Spec{ID: l.Ref.Token, Ref: l.Ref, Lease: l},
 		StopSignal: "TERM",
 		Finish: func(st executor.Status) types.FinishRequest {
 			r.mu.Lock()

@@ -41,6 +41,11 @@ const (
 	negInfKind
 )
 
+// follows tells that e takes the study on from where o leaves it.
+func (e *encoded) follows(o *encoded) bool {
+	return e.study == o.study && e.epoch == o.epoch && e.from == [2]int64{o.fence[0].(int64), o.fence[1].(int64)}
+}
+
 func encode(b *store.Batch) (*encoded, error) {
 	if err := b.Validate(); err != nil {
 		return nil, err

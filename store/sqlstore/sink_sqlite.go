@@ -15,8 +15,9 @@ type sqliteSink struct {
 	statements [numStatements]driver.StmtExecContext
 
 	begin, commit, rollback driver.StmtExecContext
-	// args is reused by all statements.
+	// args is reused by all statements, rows by all tables.
 	args []driver.NamedValue
+	rows []any
 	open []driver.Stmt
 }
 
@@ -65,21 +66,20 @@ func (s *sqliteSink) prepare(ctx context.Context, c driver.ConnPrepareContext) (
 }
 
 func (s *sqliteSink) transaction(ctx context.Context, c driver.ConnPrepareContext, group []*encoded) ([]bool, error) {
-	passed := make([]bool, len(group))
-	for i, e := range group {
-		n, err := s.run(ctx, c, fenceStatement, e.fence[:])
-		if err != nil {
-			return nil, err
-		}
-		passed[i] = n == 1
+	passed, err := s.fence(ctx, c, group)
+	if err != nil {
+		return nil, err
 	}
 	for t := range numTables {
+		// One statement for the rows of all batches, as far as they fit.
+		s.rows = s.rows[:0]
 		for i, e := range group {
 			if passed[i] {
-				if err := s.insert(ctx, c, t, e.rows[t]); err != nil {
-					return nil, err
-				}
+				s.rows = append(s.rows, e.rows[t]...)
 			}
+		}
+		if err := s.insert(ctx, c, t, s.rows); err != nil {
+			return nil, err
 		}
 	}
 	for i, e := range group {
@@ -95,6 +95,37 @@ func (s *sqliteSink) transaction(ctx context.Context, c driver.ConnPrepareContex
 				return nil, err
 			}
 		}
+	}
+	return passed, nil
+}
+
+// fence lets the batches through whose study is where they expect it. Those that
+// follow each other in one study, as the batches of a busy study do, take one
+// step together.
+func (s *sqliteSink) fence(ctx context.Context, c driver.ConnPrepareContext, group []*encoded) ([]bool, error) {
+	passed := make([]bool, len(group))
+	for i := 0; i < len(group); {
+		end := i + 1
+		for end < len(group) && group[end].follows(group[end-1]) {
+			end++
+		}
+		args := group[i].fence
+		copy(args[:2], group[end-1].fence[:2])
+		n, err := s.run(ctx, c, fenceStatement, args[:])
+		if err != nil {
+			return nil, err
+		}
+		for j := i; j < end && n == 1; j++ {
+			passed[j] = true
+		}
+		for j := i; j < end && n == 0 && end > i+1; j++ {
+			n, err := s.run(ctx, c, fenceStatement, group[j].fence[:])
+			if err != nil {
+				return nil, err
+			}
+			passed[j] = n == 1
+		}
+		i = end
 	}
 	return passed, nil
 }

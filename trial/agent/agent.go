@@ -30,6 +30,14 @@ type Backend interface {
 	Adopt(ctx context.Context, req types.AdoptRequest) ([]types.Adopted, error)
 }
 
+// Aheader is a Backend that can hand out the next trial before the end of the
+// last one is stored. FinishAhead calls ahead at most once, before it returns,
+// with what FinishReply.Next would be; should the end not be stored, that lease
+// is void, and its next call is answered by Superseded or NotFound.
+type Aheader interface {
+	FinishAhead(ctx context.Context, req types.FinishRequest, ahead func(types.LeaseReply)) (types.FinishReply, error)
+}
+
 // Launcher prepares attempts for an executor.
 type Launcher interface {
 	// Launch prepares a newly leased attempt, or one whose handle was never
@@ -86,6 +94,10 @@ type Config struct {
 	Poll time.Duration
 	// Beat is how often leases are renewed; 0 is 5 s.
 	Beat time.Duration
+	// Ahead lets a slot start its next trial while the end of the last one is
+	// being stored, if the Backend is an Aheader: for functions, which end with
+	// the process. A process is started only once its trial is stored.
+	Ahead bool
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 	// Until ends the handing out of new trials; nil never fires.
@@ -114,7 +126,8 @@ type Agent struct {
 	mu     sync.Mutex
 	runs   map[*run]struct{}
 	level  level
-	untold []error // results that could not be told
+	untold []error                       // results that could not be told
+	voided map[types.AttemptRef]struct{} // leases that were not stored, of attempts not begun yet
 
 	drained chan struct{} // closed at drain: no new trials
 	halted  chan struct{} // closed at Interrupt
@@ -146,7 +159,7 @@ func New(cfg Config) *Agent {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{cfg: cfg, runs: map[*run]struct{}{}, drained: make(chan struct{}), halted: make(chan struct{}),
+	a := &Agent{cfg: cfg, runs: map[*run]struct{}{}, voided: map[types.AttemptRef]struct{}{}, drained: make(chan struct{}), halted: make(chan struct{}),
 		killed: make(chan struct{}), left: make(chan struct{}), kick: make(chan struct{}, 1)}
 	a.hurry, a.hurryDone = context.WithCancel(context.Background())
 	return a
@@ -221,6 +234,8 @@ func (a *Agent) slot(ctx context.Context, slot int, adopted []types.Adopted) (st
 	}
 	early.Wait()
 	var next *types.LeaseReply
+	var ends ends
+	defer ends.wait()
 	for !a.ending(a.drained) {
 		if next == nil {
 			reply, err := a.lease(ctx)
@@ -238,7 +253,9 @@ func (a *Agent) slot(ctx context.Context, slot int, adopted []types.Adopted) (st
 			continue
 		case types.LeaseGranted:
 		}
-		next = a.start(ctx, next.Leases[0], slot)
+		if next = a.ahead(ctx, next.Leases[0], slot, &ends); next == nil {
+			ends.wait() // the study may be over
+		}
 	}
 	if next != nil {
 		a.giveBack(ctx, next.Leases)
@@ -250,7 +267,7 @@ func (a *Agent) slot(ctx context.Context, slot int, adopted []types.Adopted) (st
 func (a *Agent) giveBack(ctx context.Context, ls []types.Lease) {
 	for _, l := range ls {
 		req := types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeInterrupted, Reason: "the agent ended before it could start it"}
-		_, _ = a.tell(ctx, req) // Run returns what is wrong
+		_, _ = a.tell(ctx, req, nil) // Run returns what is wrong
 	}
 }
 

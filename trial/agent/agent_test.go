@@ -102,7 +102,7 @@ func (w *world) Resume(a types.Adopted) (*agent.Job, error) {
 }
 
 func (w *world) job(l types.Lease) *agent.Job {
-	j := &agent.Job{Spec: executor.Spec{ID: fmt.Sprint(l.Ref.Trial, "/", l.Ref.Attempt), Ref: l.Ref, Lease: l}, StopSignal: "TERM"}
+	j := &agent.Job{Spec: executor.Spec{ID: fmt.Sprint(l.Ref.Trial, "/", l.Ref.Attempt, "/", l.Ref.Token), Ref: l.Ref, Lease: l}, StopSignal: "TERM"}
 	j.Finish = func(st executor.Status) types.FinishRequest {
 		if st.Err != "" {
 			return types.FinishRequest{Outcome: types.OutcomeFailed, Reason: st.Err}

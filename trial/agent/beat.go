@@ -12,13 +12,42 @@ func (a *Agent) register(r *run) {
 	a.mu.Lock()
 	a.runs[r] = struct{}{}
 	r.urge(a.level) // it may have been raised between the lease and the start
+	_, void := a.voided[r.lease.Ref]
+	delete(a.voided, r.lease.Ref)
 	a.mu.Unlock()
+	if void {
+		r.supersede()
+	}
 	if !told {
 		select {
 		case a.kick <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// void ends what runs under leases that were handed out ahead and could not be
+// stored.
+func (a *Agent) void(ls []types.Lease) {
+	a.mu.Lock()
+	var runs []*run
+	for _, l := range ls {
+		a.voided[l.Ref] = struct{}{}
+		for r := range a.runs {
+			if r.lease.Ref == l.Ref {
+				runs = append(runs, r)
+				delete(a.voided, l.Ref)
+			}
+		}
+	}
+	a.mu.Unlock()
+	for _, r := range runs {
+		r.supersede()
+	}
+}
+
+func (r *run) supersede() {
+	r.halt(types.Decision{Stop: true, Kind: types.StopSuperseded, Reason: "its lease could not be stored"})
 }
 
 func (a *Agent) unregister(r *run) {

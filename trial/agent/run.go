@@ -43,8 +43,8 @@ func (a *Agent) newRun(l types.Lease, job *Job, slot int, handle string) *run {
 }
 
 // execute watches the attempt to its end, and finishes it. d may say that it is
-// being stopped already.
-func (r *run) execute(ctx context.Context, d types.Decision) *types.LeaseReply {
+// being stopped already; ahead may be nil.
+func (r *run) execute(ctx context.Context, d types.Decision, ahead func(types.LeaseReply)) *types.LeaseReply {
 	a := r.a
 	a.register(r)
 	defer a.unregister(r) // its lease is kept until the end is told
@@ -64,7 +64,7 @@ func (r *run) execute(ctx context.Context, d types.Decision) *types.LeaseReply {
 		a.finishLast(ctx, r.lease, req)
 		return nil
 	}
-	return a.finish(ctx, r.lease, req)
+	return a.finish(ctx, r.lease, req, ahead)
 }
 
 func (r *run) close() {
@@ -335,16 +335,20 @@ func intended(d types.Decision, req types.FinishRequest) (types.Outcome, string)
 }
 
 // finish tells the end of an attempt and asks for the next trial in one call.
-func (a *Agent) finish(ctx context.Context, l types.Lease, req types.FinishRequest) *types.LeaseReply {
+func (a *Agent) finish(ctx context.Context, l types.Lease, req types.FinishRequest, ahead func(types.LeaseReply)) *types.LeaseReply {
 	if !a.ending(a.drained) {
 		next := a.leaseRequest()
 		req.Next = &next
 	}
-	return a.finishLast(ctx, l, req).Next
+	return a.finishWith(ctx, l, req, ahead).Next
 }
 
 func (a *Agent) finishLast(ctx context.Context, l types.Lease, req types.FinishRequest) types.FinishReply {
-	reply, err := a.tell(ctx, req)
+	return a.finishWith(ctx, l, req, nil)
+}
+
+func (a *Agent) finishWith(ctx context.Context, l types.Lease, req types.FinishRequest, ahead func(types.LeaseReply)) types.FinishReply {
+	reply, err := a.tell(ctx, req, ahead)
 	if a.cfg.Hooks.Ended != nil {
 		if err != nil {
 			reply.Reason = err.Error()
@@ -356,10 +360,25 @@ func (a *Agent) finishLast(ctx context.Context, l types.Lease, req types.FinishR
 
 // tell tells the end of an attempt. That it is somebody else's now is no fault;
 // anything else that keeps it from being stored Run returns.
-func (a *Agent) tell(ctx context.Context, req types.FinishRequest) (types.FinishReply, error) {
+func (a *Agent) tell(ctx context.Context, req types.FinishRequest, ahead func(types.LeaseReply)) (types.FinishReply, error) {
 	var reply types.FinishReply
+	finish := a.cfg.Backend.Finish
+	if b, ok := a.cfg.Backend.(Aheader); ok && ahead != nil {
+		finish = func(ctx context.Context, again types.FinishRequest) (types.FinishReply, error) {
+			var next []types.Lease
+			reply, err := b.FinishAhead(ctx, again, func(r types.LeaseReply) {
+				req.Next = nil // a later try asks for no other
+				next = r.Leases
+				ahead(r)
+			})
+			if err != nil {
+				a.void(next)
+			}
+			return reply, err
+		}
+	}
 	err := a.persist(ctx, func() (err error) {
-		reply, err = a.cfg.Backend.Finish(ctx, req)
+		reply, err = finish(ctx, req)
 		return err
 	})
 	if err != nil && !gone(err) {

@@ -10,13 +10,41 @@ import (
 )
 
 // start runs a newly leased attempt to its end and returns the next lease, nil
-// if there is none yet.
-func (a *Agent) start(ctx context.Context, l types.Lease, slot int) *types.LeaseReply {
+// if there is none yet. ahead may get it earlier; see Config.Ahead.
+func (a *Agent) start(ctx context.Context, l types.Lease, slot int, ahead func(types.LeaseReply)) *types.LeaseReply {
 	job, handle, end := a.begin(ctx, l, slot)
 	if end != nil {
-		return a.finish(ctx, l, *end)
+		return a.finish(ctx, l, *end, ahead)
 	}
-	return a.newRun(l, job, slot, handle).execute(ctx, types.Decision{})
+	return a.newRun(l, job, slot, handle).execute(ctx, types.Decision{}, ahead)
+}
+
+// ends are the ends of a slot's trials that are being stored while the next
+// trial runs: one at most.
+type ends struct{ last chan struct{} }
+
+func (e *ends) wait() {
+	if e.last != nil {
+		<-e.last
+	}
+}
+
+// ahead is start for a slot that need not wait for the trial's end to be stored
+// before it goes on with the next.
+func (a *Agent) ahead(ctx context.Context, l types.Lease, slot int, e *ends) *types.LeaseReply {
+	if _, ok := a.cfg.Backend.(Aheader); !ok || !a.cfg.Ahead {
+		return a.start(ctx, l, slot, nil)
+	}
+	next := make(chan *types.LeaseReply, 2) // nobody waits for the second
+	stored := make(chan struct{})
+	go func() {
+		defer close(stored)
+		next <- a.start(ctx, l, slot, func(r types.LeaseReply) { next <- &r })
+	}()
+	reply := <-next
+	e.wait()
+	e.last = stored
+	return reply
 }
 
 // resume watches an attempt that an earlier agent left.
@@ -49,7 +77,7 @@ func (a *Agent) resume(ctx context.Context, ad types.Adopted, slot int) {
 	if !ad.Leased.IsZero() {
 		r.began = ad.Leased
 	}
-	r.execute(ctx, d)
+	r.execute(ctx, d, nil)
 }
 
 // begin starts a leased attempt, or finds it if it was started before. If the

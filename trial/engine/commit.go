@@ -23,6 +23,9 @@ type txn struct {
 	buffered bool  // may be committed later
 	command  int64 // the mailbox command that asks, 0 none
 	retire   bool  // the study leaves the memory with this change
+	// ahead is called once the change has been made in memory and before it is
+	// stored; nil if nobody wants to know.
+	ahead func()
 }
 
 // commitment is a commit under way. Whoever of those that wait for it gets the
@@ -80,6 +83,9 @@ func change[R any](ctx context.Context, s *study, tx txn, op func(*study, *txn) 
 	s.mu.Unlock()
 	if err == nil && tx.retire {
 		s.e.disown(s)
+	}
+	if err == nil && tx.ahead != nil {
+		tx.ahead()
 	}
 	if rests != nil {
 		if err := s.await(ctx, rests); err != nil {

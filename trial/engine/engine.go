@@ -156,8 +156,24 @@ func (e *Engine) Report(ctx context.Context, req types.ReportRequest) (types.Dec
 
 // Finish ends an attempt. It is idempotent.
 func (e *Engine) Finish(ctx context.Context, req types.FinishRequest) (types.FinishReply, error) {
+	return e.FinishAhead(ctx, req, nil)
+}
+
+// FinishAhead is Finish, but calls ahead, if it is not nil, with the next lease
+// as soon as there is one: before that and the end of the attempt are stored.
+// It is called at most once, and not at all where another process owns the
+// study. If nothing can be stored, the lease is void and its trial was never
+// created: whoever has it is told so at the next call.
+func (e *Engine) FinishAhead(ctx context.Context, req types.FinishRequest, ahead func(types.LeaseReply)) (types.FinishReply, error) {
 	reply, err := call(ctx, e, req.Ref.Study, kindFinish, req, func(s *study, tx *txn) (types.FinishReply, error) {
-		return s.finish(tx, req)
+		reply, err := s.finish(tx, req)
+		if next := reply.Next; err == nil && ahead != nil && next != nil && next.Status == types.LeaseGranted {
+			tx.ahead = func() {
+				ahead(*next)
+				ahead, req.Next = nil, nil // a second try asks for no other
+			}
+		}
+		return reply, err
 	})
 	if c := types.CodeOf(err); c == types.NotFound || c == types.Superseded {
 		return e.finishedBefore(ctx, req)
