@@ -63,6 +63,22 @@ func TestPython(t *testing.T) {
 	}
 }
 
+func TestPipe(t *testing.T) {
+	need(t, "python3", "--version")
+	folder := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", folder, "../cmd/tuner").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"trial 59: ", "best: trial "} { // the second time only the best is left to print
+		cmd := exec.Command("python3", "pipe/loop.py")
+		cmd.Env = append(os.Environ(), "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"), "TUNER_DB="+filepath.Join(folder, "t.db"))
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), "\nbest: trial ") && want != "best: trial " {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
 func TestCPP(t *testing.T) {
 	need(t, "g++", "--version")
 	binary := filepath.Join(t.TempDir(), "branin")

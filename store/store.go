@@ -206,6 +206,9 @@ type Trials interface {
 	// Attempts returns the attempts of a trial (number -1: of all trials), by
 	// trial and attempt number.
 	Attempts(ctx context.Context, study, number int64) ([]trial.Attempt, error)
+	// AttemptFolders returns, in order, each folder F such that an attempt at the
+	// node has the directory F/TRIAL/ATTEMPT by its numbers.
+	AttemptFolders(ctx context.Context, study int64, node string) ([]string, error)
 	// Reports returns the reports of a trial's last attempt that made any, by
 	// metric and step; metric "" is all; more than maxPoints (0: all) a metric
 	// are thinned evenly, keeping first and last (of 1, the last).

@@ -54,13 +54,15 @@ type ControlReply struct {
 	Numbers []int64 `json:"numbers,omitempty"`
 }
 
-// AdoptRequest asks for the open attempts of a worker after its restart.
+// AdoptRequest asks for the open attempts of a worker after its restart, or on
+// behalf of its heir. Whoever asks makes sure that the worker does not run.
 type AdoptRequest struct {
 	Study  int64  `json:"study"`
 	Worker string `json:"worker"`
 }
 
-// Adopted is an attempt that its worker held before it restarted.
+// Adopted is an attempt that its worker held before it restarted. Its lease has
+// a new token.
 type Adopted struct {
 	Lease    Lease    `json:"lease"`
 	Executor string   `json:"executor,omitempty"`

@@ -153,8 +153,8 @@ func (c *Catalog) Groups() []string {
 }
 
 // Tier is a fixed list of problems: "quick" (30, of which 20 need no data) or
-// "dev" (24 BBOB functions in 5-d, 12 in 20-d, 24 tables and surrogates); those
-// that need absent data are skipped.
+// "dev" (24 BBOB functions in 5-d, 12 in 20-d, 24 tables and surrogates), or
+// "full": all problems. Those that need absent data are skipped.
 func (c *Catalog) Tier(name string) (chosen []*Problem, skipped []Skipped, err error) {
 	var names []string
 	switch name {
@@ -162,8 +162,10 @@ func (c *Catalog) Tier(name string) (chosen []*Problem, skipped []Skipped, err e
 		names = quickTier()
 	case "dev":
 		names = devTier()
+	case "full":
+		return slices.Clone(c.Problems), slices.Clone(c.Skipped), nil
 	default:
-		return nil, nil, types.Errorf(types.Invalid, "there is no tier %q", name).WithField("tier").WithRemedy("take quick or dev")
+		return nil, nil, types.Errorf(types.Invalid, "there is no tier %q", name).WithField("tier").WithRemedy("take quick, dev or full")
 	}
 	for _, n := range names {
 		if p, ok := c.byName[n]; ok {

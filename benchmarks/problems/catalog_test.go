@@ -131,6 +131,10 @@ func TestTiers(t *testing.T) {
 			}
 		}
 	}
+	chosen, skipped, err := bare.Tier("full")
+	if err != nil || len(chosen) != len(bare.Problems) || len(skipped) != len(bare.Skipped) || len(skipped) == 0 {
+		t.Errorf("full without data: %d problems, %d skipped, %v", len(chosen), len(skipped), err)
+	}
 	if _, _, err := bare.Tier("huge"); types.CodeOf(err) != types.Invalid {
 		t.Errorf("an unknown tier: %v", err)
 	}

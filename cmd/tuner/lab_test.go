@@ -174,7 +174,7 @@ func (s *sweep) leave() {
 		s.signal(syscall.SIGINT)
 		s.shows(says)
 	}
-	if out := s.exits(1); !strings.Contains(out, "\ntuner: the database could not be written or read: ") {
+	if out := s.exits(130); !strings.Contains(out, "\ntuner: the database could not be written or read: ") {
 		s.t.Errorf("it ends without the reason:\n%s", out)
 	}
 }

@@ -3,8 +3,11 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
@@ -109,6 +112,25 @@ func (s *Store) Attempts(_ context.Context, id, number int64) ([]trial.Attempt, 
 		}
 	}
 	return out, nil
+}
+
+// AttemptFolders implements store.Trials.
+func (s *Store) AttemptFolders(_ context.Context, id int64, node string) ([]string, error) {
+	st, unlock, err := s.read(id)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	found := map[string]bool{}
+	for _, row := range st.rows(-1) {
+		for i := range row.attempts {
+			a := &row.attempts[i]
+			if f, ok := strings.CutSuffix(a.Dir, fmt.Sprintf("/%d/%d", a.Trial, a.Number)); ok && a.Node == node {
+				found[f] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
 }
 
 // rows returns the trial with the number, or all for -1.

@@ -146,6 +146,7 @@ func TestDamagedFiles(t *testing.T) {
 		part    string
 	}{
 		"a text file":        {text, "no SQLite database"},
+		"a short text file":  {text[:5], "no SQLite database"},
 		"a broken schema":    {schema, "damaged"},
 		"a header alone":     {whole[:100], "damaged"},
 		"the half of a file": {whole[:len(whole)/2/4096*4096], "damaged"},
@@ -156,6 +157,9 @@ func TestDamagedFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			refused(t, sqlstore.Config{DSN: path}, types.Invalid, path, c.part)
+			if _, err := os.Stat(path + ".lock"); strings.HasPrefix(c.part, "no ") && err == nil {
+				t.Error("it left a lock file beside a file that is no database")
+			}
 		})
 	}
 }

@@ -53,6 +53,9 @@ func openSQLite(ctx context.Context, cfg Config, env environment, path string) (
 	if f.network, err = env.fileSystem(filepath.Dir(abs)); err != nil {
 		return nil, types.Errorf(types.Invalid, "cannot tell the file system of %s: %w", abs, err).WithField("db")
 	}
+	if err := f.checkHeader(); err != nil {
+		return nil, err
+	}
 	// The lock keeps two processes from creating or migrating one file at once.
 	unlock, err := lockFile(ctx, abs+".lock")
 	if err != nil {
@@ -212,8 +215,7 @@ func (f *sqliteFile) prepare(ctx context.Context, pool *sql.DB) error {
 		return err
 	}
 	if id != applicationID && (id != 0 || tables != 0) {
-		return types.Errorf(types.Invalid, "%s is the SQLite database of another program", f.path).WithField("db").
-			WithRemedy("name another file; this one was not touched")
+		return f.foreign()
 	}
 	// Really a write, even of what is there already: a file that can only be
 	// read opens without complaint, and even begins a transaction.

@@ -218,6 +218,20 @@ func (s *Store) Attempts(ctx context.Context, study, number int64) ([]trial.Atte
 	return out, nil
 }
 
+// AttemptFolders implements store.Trials. It reads every attempt of the study,
+// but keeps none.
+func (s *Store) AttemptFolders(ctx context.Context, study int64, node string) ([]string, error) {
+	var out []string
+	err := s.read(ctx, func(db *gorm.DB) error {
+		out = nil
+		const tail = "'/' || trial || '/' || number"
+		return db.Raw("SELECT DISTINCT substr(dir, 1, length(dir) - length("+tail+")) FROM attempts WHERE study_id = ? AND node = ? AND dir LIKE '%' || "+tail,
+			study, node).Scan(&out).Error
+	})
+	slices.Sort(out) // by bytes, whatever the database's order of text
+	return out, err
+}
+
 // ofTrial selects the rows of a trial, or of all for -1.
 func ofTrial(db *gorm.DB, study, number int64) *gorm.DB {
 	q := db.Where("study_id = ?", study)

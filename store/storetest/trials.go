@@ -219,6 +219,20 @@ func attempts(t *testing.T, s store.Store) {
 	got, err = s.Attempts(ctx, f.Study.ID, 7)
 	check(t, err)
 	same(t, "the attempts of no trial", 0, len(got))
+	// Folders are found by the numbers at their end, as they are written.
+	for i, dir := range []string{"/b/1/3", "/a/1/4", "/a%_/1/5", "/a/1/61", "/a/01/7", "1/8", "/a/1/9"} {
+		a := trial.Attempt{Trial: 1, Number: 3 + i, State: types.Leased, Leased: epochTime, Node: "folders", Dir: dir}
+		if dir == "/a/1/9" {
+			a.Node = "elsewhere"
+		}
+		check(t, s.Commit(ctx, f.Batch(store.PutAttempt{Attempt: &a})))
+	}
+	folders, err := s.AttemptFolders(ctx, f.Study.ID, "folders")
+	check(t, err)
+	same(t, "the folders", []string{"/a", "/a%_", "/b"}, folders)
+	folders, err = s.AttemptFolders(ctx, f.Study.ID, "nowhere")
+	check(t, err)
+	same(t, "the folders of no attempt", 0, len(folders))
 }
 
 func times(t *testing.T, s store.Store) {

@@ -81,10 +81,18 @@ type Config struct {
 	// name adopts what ran before.
 	Worker string
 	Node   string
+	// Estate are attempts of another worker that is gone, as Backend.Adopt
+	// returned them. If there are any, the agent runs these to their end instead
+	// of asking for its own, and takes no other trials.
+	Estate []types.Adopted
 	// ExecutorName is stored with the attempts ("local", "inproc").
 	ExecutorName string
 	// Slots is how many trials run at once; 0 means 1.
 	Slots int
+	// Place says in which of so many slots each adopted attempt runs: a slot takes
+	// the next trial when all that it adopted have ended. nil is one after the
+	// other.
+	Place func(adopted []types.Adopted, slots int) []int
 	// Texts asks for the texts of the values, which commands need.
 	Texts bool
 	// NewKey draws an idempotency key for a lease; nil where calls cannot be
@@ -186,30 +194,30 @@ func (a *Agent) Run(ctx context.Context) (reason string, err error) {
 	// Calls to the backend outlive ctx: what ended must be told.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	var adopted []types.Adopted
-	err = a.persist(work, func() (err error) {
-		adopted, err = a.cfg.Backend.Adopt(work, types.AdoptRequest{Study: a.cfg.Study, Worker: a.cfg.Worker})
-		return err
-	})
-	if err != nil {
-		return "", err
+	adopted := a.cfg.Estate
+	if len(adopted) == 0 {
+		err = a.persist(work, func() (err error) {
+			adopted, err = a.cfg.Backend.Adopt(work, types.AdoptRequest{Study: a.cfg.Study, Worker: a.cfg.Worker})
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
 	}
 	beats := make(chan struct{})
 	go func() { defer close(beats); a.beatLoop(work) }()
 	defer func() { cancel(); <-beats }()
 
+	mine := make([][]types.Adopted, a.cfg.Slots)
+	for k, slot := range a.place(adopted) {
+		mine[slot] = append(mine[slot], adopted[k])
+	}
 	var slots sync.WaitGroup
 	reasons := make([]string, a.cfg.Slots)
 	errs := make([]error, a.cfg.Slots)
 	for i := range a.cfg.Slots {
-		var mine []types.Adopted
-		for k, ad := range adopted {
-			if k%a.cfg.Slots == i {
-				mine = append(mine, ad)
-			}
-		}
 		slots.Go(func() {
-			reasons[i], errs[i] = a.slot(work, i, mine)
+			reasons[i], errs[i] = a.slot(work, i, mine[i])
 			if errs[i] != nil {
 				a.Drain()
 			}
@@ -226,6 +234,18 @@ func (a *Agent) Run(ctx context.Context) (reason string, err error) {
 	return reason, errors.Join(errors.Join(errs...), errors.Join(a.untold...))
 }
 
+// place is the slot of each adopted attempt.
+func (a *Agent) place(adopted []types.Adopted) []int {
+	if a.cfg.Place != nil {
+		return a.cfg.Place(adopted, a.cfg.Slots)
+	}
+	places := make([]int, len(adopted))
+	for i := range places {
+		places[i] = i % a.cfg.Slots
+	}
+	return places
+}
+
 // slot runs one trial after the other, first what an earlier agent left.
 func (a *Agent) slot(ctx context.Context, slot int, adopted []types.Adopted) (string, error) {
 	var early sync.WaitGroup
@@ -233,6 +253,9 @@ func (a *Agent) slot(ctx context.Context, slot int, adopted []types.Adopted) (st
 		early.Go(func() { a.resume(ctx, ad, slot) })
 	}
 	early.Wait()
+	if len(a.cfg.Estate) > 0 {
+		return "", nil
+	}
 	var next *types.LeaseReply
 	var ends ends
 	defer ends.wait()

@@ -35,7 +35,7 @@ type Processes struct {
 	Root           string // absolute
 	Template       *argv.Template
 	Env            *procenv.Env
-	// GPUs has the devices of each slot; empty for none.
+	// GPUs are the devices of --gpus, which the slots use in turn; empty for none.
 	GPUs []string
 	// NewCollector makes the reader of one attempt's output, from a cursor that
 	// an earlier one gave ("" for the start).
@@ -73,11 +73,10 @@ func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
 	if spec.Argv, err = p.Template.Expand(t); err != nil {
 		return nil, err
 	}
-	gpu := ""
-	if len(p.GPUs) > 0 {
-		gpu = p.GPUs[slot%len(p.GPUs)]
+	if spec.Env, err = p.Env.For(t, p.gpu(slot)); err != nil {
+		return nil, err
 	}
-	if spec.Env, err = p.Env.For(t, gpu); err != nil {
+	if err := p.noteGPU(dir, slot); err != nil {
 		return nil, err
 	}
 	spec.Dir = p.Run.Dir
@@ -245,10 +244,22 @@ func withoutMetric(objective string, seen []string) string {
 
 // buffers warns of a program whose reports all come at its end.
 func (p *Processes) buffers(out *processOutput, st executor.Status) {
-	const long, last = 10 * time.Second, time.Second
-	if p.Warn != nil && out.reports > 1 && st.Ended.Sub(st.Started) > long && st.Ended.Sub(out.first) < last {
-		p.Warn("all reports of a trial arrived in its last second: your program buffers its output; flush after each line, or run it under stdbuf -oL")
+	var most int64
+	for _, s := range out.col.Seen() {
+		most = max(most, s.Count)
 	}
+	if p.Warn != nil && out.reports > 0 && buffered(most, st.Ended.Sub(st.Started), st.Ended.Sub(out.first)) {
+		p.Warn("all reports of a trial arrived at its very end: your program seems to buffer its output; flush after each line, or run it under stdbuf -oL")
+	}
+}
+
+// buffered reports whether a curve that came as one is due to a buffer. values
+// is the length of its longest metric, took the time of the attempt, and left
+// what of it was left when the first report was read. Two values are no curve:
+// many programs print the result of their start and of their end.
+func buffered(values int64, took, left time.Duration) bool {
+	const curve, long, last = 3, 2 * time.Second, time.Second
+	return values >= curve && took >= long && left < min(last, took/10)
 }
 
 // lastLine quotes the last line of stderr, which usually says what went wrong.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,6 +201,76 @@ func TestDetachedProcessIsFoundByTheNextAgent(t *testing.T) {
 	if s.read("starts") != "start\n" || s.read("terms") != "" {
 		t.Errorf("started %q, stopped %q", s.read("starts"), s.read("terms"))
 	}
+}
+
+// Another agent of the study that runs meanwhile goes on with what one left
+// that is gone, through the same supervisor, and takes the signals for it.
+func TestSurvivorInherits(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end   func(*local.Worker)
+		state types.State
+	}{
+		"to its end":            {nil, types.Completed},
+		"and is interrupted":    {(*local.Worker).Interrupt, types.Queued},
+		"and is killed":         {(*local.Worker).Kill, types.Queued},
+		"and detaches in turn":  {(*local.Worker).Detach, types.Running},
+		"although it is to end": {(*local.Worker).Drain, types.Completed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openShop(t, steady)
+			first, wait := s.worker(s.local.Engine)
+			s.until("the first report is stored", func() bool { return s.curve() == "1:3" })
+			f := &adopter{Backend: s.local.Engine, got: make(chan struct{})}
+			survivor, waitForIt := s.worker(f)
+			first.Detach()
+			wait()
+			<-f.got
+			if c.end != nil {
+				c.end(survivor)
+			}
+			if c.state == types.Completed || c.state == types.Running {
+				s.write("go")
+			}
+			waitForIt()
+			tr := s.trial()
+			if tr.State != c.state || len(tr.Attempts) != 1 || s.read("starts") != "start\n" {
+				t.Errorf("%s after %d attempts and the starts %q, want %s", tr.State, len(tr.Attempts), s.read("starts"), c.state)
+			}
+			if got := s.curve(); c.state == types.Completed && got != "1:3 2:2" {
+				t.Errorf("the reports are %q", got)
+			}
+			if c.state == types.Running { // and the next finds it once more
+				_, wait := s.worker(s.local.Engine)
+				wait()
+				if tr := s.trial(); tr.State != types.Completed || len(tr.Attempts) != 1 || s.curve() != "1:3 2:2" {
+					t.Errorf("%s after %d attempts, with the reports %q", tr.State, len(tr.Attempts), s.curve())
+				}
+			}
+		})
+	}
+}
+
+// adopter tells when something was adopted and shows a sign of life.
+type adopter struct {
+	agent.Backend
+	once sync.Once
+	mine atomic.Bool
+	got  chan struct{}
+}
+
+func (a *adopter) Adopt(ctx context.Context, req types.AdoptRequest) ([]types.Adopted, error) {
+	as, err := a.Backend.Adopt(ctx, req)
+	a.mine.Store(a.mine.Load() || len(as) > 0)
+	return as, err
+}
+
+func (a *adopter) Heartbeat(ctx context.Context, req types.HeartbeatRequest) (types.HeartbeatReply, error) {
+	if a.mine.Load() {
+		a.once.Do(func() { close(a.got) })
+	}
+	return a.Backend.Heartbeat(ctx, req)
 }
 
 func TestProcessWhoseHandleWasNeverStoredIsNotStartedTwice(t *testing.T) {

@@ -114,7 +114,7 @@ func (r *run) watch(ctx context.Context, handle string) (st executor.Status, kno
 			r.signal(ctx, r.job.StopSignal, r.job.Grace)
 		case <-timeout:
 			timeout = nil
-			r.end(ctx, types.StopTimeout, fmt.Sprintf("it ran longer than the timeout of %v", r.job.Timeout))
+			r.end(ctx, types.StopTimeout, TimeoutReason(r.job.Timeout))
 		case <-halted:
 			halted = nil
 			r.end(ctx, types.StopInterrupt, "interrupted")
@@ -123,6 +123,11 @@ func (r *run) watch(ctx context.Context, handle string) (st executor.Status, kno
 			r.kill(ctx)
 		}
 	}
+}
+
+// TimeoutReason is the reason of a trial that failed by its timeout.
+func TimeoutReason(d time.Duration) string {
+	return fmt.Sprintf("it ran longer than the timeout of %v", d)
 }
 
 // wait waits for the attempt's end. A fault of the executor proves nothing about
@@ -343,8 +348,9 @@ func (a *Agent) finish(ctx context.Context, l types.Lease, req types.FinishReque
 	return a.finishWith(ctx, l, req, ahead).Next
 }
 
-func (a *Agent) finishLast(ctx context.Context, l types.Lease, req types.FinishRequest) types.FinishReply {
-	return a.finishWith(ctx, l, req, nil)
+// finishLast tells the end of an attempt after which nothing is asked for.
+func (a *Agent) finishLast(ctx context.Context, l types.Lease, req types.FinishRequest) {
+	a.finishWith(ctx, l, req, nil)
 }
 
 func (a *Agent) finishWith(ctx context.Context, l types.Lease, req types.FinishRequest, ahead func(types.LeaseReply)) types.FinishReply {

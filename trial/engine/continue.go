@@ -116,6 +116,10 @@ type continuation struct {
 // merge is how a study of the spec old goes on with what spec gives.
 func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c continuation, err error) {
 	c.spec = old
+	if old.Run == nil && spec.Run != nil && len(spec.Run.Command) == 0 {
+		return c, types.Errorf(types.Conflict, "the study %s has no command that could be run: a program asks for its trials and tells their values", old.Name).
+			WithRemedy("run that program again to go on, or choose another --name for a sweep with a command")
+	}
 	sp, err := space.Parse(old.Space)
 	if err != nil {
 		return c, err
@@ -142,6 +146,15 @@ func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c contin
 		diff = append(diff, fmt.Sprintf("seed: %d → %d", old.Seed, spec.Seed))
 	}
 	diff = append(diff, mergeRun(&c.spec, spec.Run)...)
+	// What is unknown or impossible by itself is told before what differs.
+	mergeRest(&c.spec, spec)
+	if err := checkSpec(c.spec); err != nil {
+		return c, err
+	}
+	sg, _, err := e.build(c.spec, sp)
+	if err != nil {
+		return c, err
+	}
 	if len(diff) > 0 {
 		err := types.Errorf(types.Conflict, "the study %s exists and differs:\n  %s", spec.Name, strings.Join(diff, "\n  "))
 		if len(diff) == spaceDiffs {
@@ -149,17 +162,12 @@ func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c contin
 		}
 		return c, err.WithRemedy("choose another --name, or remove the study with: tuner rm %s", spec.Name)
 	}
-	mergeRest(&c.spec, spec)
-	if err := checkSpec(c.spec); err != nil {
-		return c, err
+	if c.next != nil {
+		if err := proposes(ctx, sg, sp); err != nil {
+			return c, err
+		}
 	}
-	sg, _, err := e.build(c.spec, sp)
-	if err == nil && c.next != nil {
-		err = proposes(ctx, sg, sp)
-	}
-	if err == nil {
-		c.try, err = tries(sp, c.spec, len(old.Try))
-	}
+	c.try, err = tries(sp, c.spec, len(old.Try))
 	return c, err
 }
 

@@ -181,7 +181,8 @@ func (e *Engine) FinishAhead(ctx context.Context, req types.FinishRequest, ahead
 	return reply, err
 }
 
-// Adopt returns the open attempts of a worker that restarted, and renews them.
+// Adopt returns the open attempts of a worker that restarted or has an heir, and
+// renews them under new tokens: what comes under the old ones is superseded.
 func (e *Engine) Adopt(ctx context.Context, req types.AdoptRequest) ([]types.Adopted, error) {
 	return call(ctx, e, req.Study, kindAdopt, req, func(s *study, tx *txn) ([]types.Adopted, error) {
 		return s.adopt(tx, req), nil

@@ -311,14 +311,27 @@ func TestAdoption(t *testing.T) {
 		t.Fatalf("adopted %+v, %v", got, err)
 	}
 	a := got[0]
-	if a.Handle != "h" || a.Dir != "/d" || a.Cursor != "c1" || a.Lease.Ref != l.Ref {
+	ref := a.Lease.Ref
+	if a.Handle != "h" || a.Dir != "/d" || a.Cursor != "c1" || ref.Trial != l.Ref.Trial || ref.Attempt != 1 {
 		t.Errorf("adopted %+v", a)
 	}
 	if got, err := e.Adopt(ctx, types.AdoptRequest{Study: st.ID, Worker: "stranger"}); err != nil || len(got) != 0 {
 		t.Errorf("a stranger adopted %+v, %v", got, err)
 	}
-	// The value is what was reported before the restart.
-	r, err := e.Finish(ctx, types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeCompleted})
+	// What the dead worker had sent does not count beside what its heir reads.
+	if _, err := e.Report(ctx, types.ReportRequest{Ref: l.Ref, Cursor: "c2", Reports: []types.Report{{Metric: "loss", Step: 5, Value: 1}}}); types.CodeOf(err) != types.Superseded {
+		t.Errorf("a late report: %v, want superseded", err)
+	}
+	if _, err := e.Finish(ctx, types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeFailed}); types.CodeOf(err) != types.Superseded {
+		t.Errorf("a late end: %v, want superseded", err)
+	}
+	// The value is what was reported before the restart, and the adoption holds
+	// over another one.
+	if err := e.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	e = start(t, db)
+	r, err := e.Finish(ctx, types.FinishRequest{Ref: ref, Outcome: types.OutcomeCompleted})
 	if err != nil || r.State != types.Completed {
 		t.Fatalf("finish: %+v, %v", r, err)
 	}
@@ -366,7 +379,7 @@ func TestSupersededOwnerReloads(t *testing.T) {
 	held := lease(t, old, st.ID)
 	// Another owner appears although the first is alive, as after a long pause of
 	// the first one's machine.
-	usurper := start(t, db, func(c *engine.Config) { c.OwnerDead = func(string) bool { return true } })
+	usurper := start(t, db, func(c *engine.Config) { c.OwnerDead = func(owner string) bool { return owner != "w" } })
 	other := lease(t, usurper, st.ID)
 	if other.Ref.Trial == held.Ref.Trial {
 		t.Fatal("the new owner handed out a trial that runs")

@@ -13,6 +13,7 @@ import (
 
 // expire puts trials back whose lease is over.
 func (s *study) expire(ctx context.Context) {
+	s.bury()
 	for _, a := range s.overdue() {
 		if reclaim := s.e.cfg.Reclaim; reclaim != nil {
 			if err := reclaim(ctx, a); err != nil {
@@ -29,6 +30,32 @@ func (s *study) expire(ctx context.Context) {
 		})
 		if err != nil {
 			return
+		}
+	}
+}
+
+// bury ends the leases of workers that certainly do not run any more, and whose
+// trials ended with them.
+func (s *study) bury() {
+	dead := s.e.cfg.OwnerDead
+	if dead == nil {
+		return
+	}
+	gone := map[string]bool{}
+	s.mu.Lock()
+	for _, lt := range s.running {
+		gone[lt.attempt.Worker] = false
+	}
+	s.mu.Unlock()
+	for w := range gone { // it looks at files
+		gone[w] = dead(w)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.e.cfg.Now()
+	for _, lt := range s.running {
+		if gone[lt.attempt.Worker] && lt.expires.After(now) {
+			lt.expires = now
 		}
 	}
 }

@@ -66,6 +66,9 @@ func (e *Engine) own(ctx context.Context, id int64) (*study, error) {
 		e.release(ctx, id, s.epoch)
 		return nil, errClosing()
 	}
+	if s != nil { // the trials of dead workers come first in what this call asks for
+		s.expire(ctx)
+	}
 	return s, err
 }
 

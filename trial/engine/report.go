@@ -250,7 +250,9 @@ func (s *study) beat(lt *liveTrial, b types.Beat) bool {
 	return news
 }
 
-// adopt returns the open attempts of a worker and renews their leases.
+// adopt returns the open attempts of a worker and renews their leases. Each gets
+// a new token: what the worker had sent before it died and what is still in the
+// mailbox must not count beside what its heir reads again.
 func (s *study) adopt(tx *txn, req types.AdoptRequest) []types.Adopted {
 	out := []types.Adopted{}
 	for _, n := range slices.Sorted(maps.Keys(s.running)) {
@@ -260,6 +262,8 @@ func (s *study) adopt(tx *txn, req types.AdoptRequest) []types.Adopted {
 		}
 		s.renew(lt, tx.now)
 		a := lt.attempt
+		a.Token = s.e.cfg.NewToken()
+		s.saveAttempt(lt)
 		out = append(out, types.Adopted{Lease: s.leaseOf(lt, true), Executor: a.Executor, Handle: a.Handle,
 			Dir: a.Dir, Cursor: a.Cursor, Stopping: a.Stopping, Reason: a.Reason, Leased: a.Leased})
 	}

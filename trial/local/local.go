@@ -89,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 		},
 		NewStopper: earlystop.New,
 		Now:        time.Now, NewSeed: newSeed, NewToken: token,
-		OwnerDead: l.ownerDead, Reclaim: l.reclaim,
+		OwnerDead: OwnerDead, Reclaim: l.reclaim,
 		Failpoints: cfg.Failpoints, Logger: cfg.Logger,
 	})
 	return l, nil
@@ -101,6 +101,11 @@ func openStore(ctx context.Context, cfg Config) (store.Store, error) {
 	}
 	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.DB, Durability: cfg.Durability, Logger: cfg.Logger, Now: time.Now})
 }
+
+// Owner names this process among all that use the database. Attempts that are
+// leased under it go back to the queue as soon as the process is known to have
+// ended.
+func (l *Local) Owner() string { return l.owner }
 
 // Close gives up all studies and closes the database. Trials that run as
 // processes go on.
@@ -140,14 +145,19 @@ func unwritable(dir string, err error) error {
 	return types.Errorf(code, "the folder of the trials %s cannot be written: %w", dir, err).WithField("dir").WithRemedy("%s", remedy)
 }
 
-// ownerDead reports whether the owner, or a worker of it, was a process of this
-// machine that has ended: its lock file is there and nobody holds it.
-func (l *Local) ownerDead(owner string) bool {
+// OwnerDead reports whether the owner of a study, or a worker of it, was a
+// process of this machine that has ended: its lock file is there and nobody
+// holds it. False is no proof that it lives.
+func OwnerDead(owner string) bool {
+	this, err := os.Hostname()
+	if err != nil {
+		return false
+	}
 	host, path, ok := strings.Cut(owner, "|")
 	if i := strings.LastIndex(path, lockEnd+"#"); i >= 0 { // one of several agents
 		path = path[:i+len(lockEnd)]
 	}
-	return ok && host == l.host && filepath.IsAbs(path) && filelock.Free(path)
+	return ok && host == this && filepath.IsAbs(path) && filelock.Free(path)
 }
 
 // reclaim ends what may still run of a process attempt of this machine whose

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -75,11 +76,13 @@ func textKind(p *space.Parameter) argv.Kind {
 // StudyDir is the folder of a study's trial directories.
 func (l *Local) StudyDir(project, name string) string { return filepath.Join(l.cfg.Dir, project, name) }
 
-// Worker is an agent together with what it holds on this machine.
+// Worker is an agent together with what it holds on this machine. While it runs
+// it is also the heir of the study's other agents here; see heirs.
 type Worker struct {
 	*agent.Agent
-	exec *executor.Executor
-	lock *filelock.Lock
+	exec  *executor.Executor
+	lock  *filelock.Lock
+	heirs heirs
 }
 
 // Close lets go of the supervisor; trials that run go on.
@@ -120,9 +123,10 @@ func prepare(spec types.StudySpec, cfg Processes) (p prepared, err error) {
 		return p, err
 	}
 	if len(cfg.GPUs) > 0 {
-		if p.gpus, err = p.env.Devices(cfg.GPUs); err != nil {
+		if _, err := p.env.Devices(cfg.GPUs); err != nil {
 			return p, err
 		}
+		p.gpus = cfg.GPUs
 	}
 	p.collect = collect.Config{Step: spec.Run.Step, Regex: spec.Run.MetricRegex, FileOnly: spec.Run.MetricFile != ""}
 	for _, o := range spec.Objectives {
@@ -143,15 +147,13 @@ func (l *Local) Worker(backend agent.Backend, study types.Study, cfg Processes) 
 	if err != nil {
 		return nil, err
 	}
-	exec, err := executor.New(executor.Config{Dir: state, Supervisor: cfg.Supervisor, Logger: l.cfg.Logger})
-	if err != nil {
-		return nil, errors.Join(err, lock.Release())
-	}
-	a := agent.New(agent.Config{
-		Backend: backend, Executor: exec, ExecutorName: ProcessExecutor, Study: study.ID,
-		Worker: l.host + ":" + state, Node: l.host, Slots: max(cfg.Slots, 1), Texts: true,
-		NewKey: token, Until: cfg.Until, Hooks: cfg.Hooks, Logger: l.cfg.Logger,
-		Launcher: &agent.Processes{
+	// An heir is made as the worker itself is, but over the state of the dead.
+	newAgent := func(state string, estate []types.Adopted) (*agent.Agent, *executor.Executor, error) {
+		exec, err := executor.New(executor.Config{Dir: state, Supervisor: cfg.Supervisor, Logger: l.cfg.Logger})
+		if err != nil {
+			return nil, nil, err
+		}
+		launcher := &agent.Processes{
 			Project: spec.Project, Study: spec.Name, Run: *spec.Run, Root: root, Template: p.template, Env: p.env,
 			GPUs: p.gpus, Objectives: p.collect.Metrics, Now: time.Now, Warn: cfg.Warn, Missing: cfg.Missing,
 			NewCollector: func(cursor string) (collect.Collector, error) {
@@ -160,18 +162,43 @@ func (l *Local) Worker(backend agent.Backend, study types.Study, cfg Processes) 
 				}
 				return collect.Restore(p.collect, cursor)
 			},
+		}
+		return agent.New(agent.Config{
+			Backend: backend, Executor: exec, ExecutorName: ProcessExecutor, Study: study.ID,
+			Worker: l.workerName(state), Node: l.host, Slots: max(cfg.Slots, 1), Texts: true, Estate: estate,
+			NewKey: token, Until: cfg.Until, Hooks: cfg.Hooks, Logger: l.cfg.Logger,
+			Launcher: launcher, Place: launcher.Place,
+		}), exec, nil
+	}
+	a, exec, err := newAgent(state, nil)
+	if err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
+	return &Worker{Agent: a, exec: exec, lock: lock, heirs: heirs{
+		root: root, until: cfg.Until, now: time.Now, newAgent: newAgent, trouble: cfg.Hooks.Trouble,
+		adopt: func(ctx context.Context, state string) ([]types.Adopted, error) {
+			return backend.Adopt(ctx, types.AdoptRequest{Study: study.ID, Worker: l.workerName(state)})
 		},
-	})
-	return &Worker{Agent: a, exec: exec, lock: lock}, nil
+	}}, nil
 }
+
+// workerName is the name under which the agent of a state folder leases.
+func (l *Local) workerName(state string) string { return l.host + ":" + state }
+
+// The folders of the agents in a study's folder, and the lock that each of them
+// holds as long as it lives.
+const (
+	agentsDir = ".agents"
+	agentLock = "agent.lock"
+)
 
 // agentDir takes the first state folder of the study that no living process
 // holds. An agent that was killed leaves its folder to the next, which finds
 // the supervisor and the trials of its predecessor there.
 func agentDir(root string) (string, *filelock.Lock, error) {
 	for i := range 10_000 {
-		dir := filepath.Join(root, ".agents", fmt.Sprint(i))
-		lock, err := filelock.Try(filepath.Join(dir, "agent.lock"))
+		dir := filepath.Join(root, agentsDir, fmt.Sprint(i))
+		lock, err := filelock.Try(filepath.Join(dir, agentLock))
 		switch {
 		case err == nil:
 			return dir, lock, probe(root, lock)

@@ -68,7 +68,7 @@ func TestTrialsOfADeadProcessAreFreeAtOnce(t *testing.T) {
 	dead := first.host + "|" + lock.Path()
 	st := openLine(t, first)
 	for _, worker := range []string{dead, dead + "#2"} {
-		if first.ownerDead(worker) {
+		if OwnerDead(worker) {
 			t.Errorf("%s is taken for dead", worker)
 		}
 		if r, err := first.Engine.Lease(t.Context(), types.LeaseRequest{Study: st.ID, Worker: worker}); err != nil || r.Status != types.LeaseGranted {
@@ -88,6 +88,34 @@ func TestTrialsOfADeadProcessAreFreeAtOnce(t *testing.T) {
 	}
 	if d := time.Since(began); d > 10*time.Second {
 		t.Errorf("it took %v", d)
+	}
+}
+
+// The owner notices at once that a process has ended which ran functions of its
+// study, too.
+func TestTrialsOfADeadGuestAreFreeAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := filelock.Try(filepath.Join(dir, ".owners", "dead.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := openHere(t, dir)
+	st := openLine(t, owner)
+	if _, err := owner.Engine.Lease(t.Context(), types.LeaseRequest{Study: st.ID, Worker: owner.host + "|" + lock.Path()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.Engine.Lease(t.Context(), types.LeaseRequest{Study: st.ID, Worker: owner.owner}); err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := owner.Engine.Lease(t.Context(), types.LeaseRequest{Study: st.ID, Worker: "w", Wait: types.Duration(20 * time.Second)})
+	if err != nil || r.Status != types.LeaseGranted || r.Leases[0].Ref.Trial != 0 || r.Leases[0].Ref.Attempt != 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if tr, err := owner.Engine.Trial(t.Context(), st.ID, 1); err != nil || tr.State != types.Running || len(tr.Attempts) != 1 {
+		t.Errorf("the trial of the living is %+v, %v", tr, err)
 	}
 }
 

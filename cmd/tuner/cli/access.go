@@ -170,17 +170,6 @@ func studyView(ctx context.Context, db store.Store, st trial.Study, counts types
 	return v, err
 }
 
-// ownerOf says which process runs the study; "" if none does.
-func (f *dbFlags) ownerOf(st trial.Study) string {
-	if st.Owner == "" || !st.LeaseUntil.After(f.st.Now()) {
-		return ""
-	}
-	if st.OwnerAddr == "" {
-		return "another process"
-	}
-	return st.OwnerAddr
-}
-
 // printing gives do a buffered stdout and reports a write that failed.
 func (s *State) printing(do func(w *bufio.Writer) error) error {
 	w := bufio.NewWriter(s.Stdout)

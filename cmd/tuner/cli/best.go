@@ -122,7 +122,7 @@ func (f *bestFlags) show(ctx context.Context, st *State, db store.Store, study t
 	}
 	if len(trials) == 0 {
 		return &exitError{exitNoneDone, fmt.Sprintf("no trial of %s completed\n  tuner trials %s shows what became of them",
-			study.Spec.Name, argv.Quote([]string{study.Spec.Name}))}
+			study.Spec.Name, quoted(study.Spec.Name))}
 	}
 	spaces, err := spacesOf(ctx, db, study.ID)
 	if err != nil {
@@ -235,7 +235,7 @@ func textsOf(sp *space.Space, t *trial.Trial) map[string]string {
 func rerunCommand(spec types.StudySpec, sp *space.Space, t *trial.Trial, attempts []trial.Attempt, here string) (string, error) {
 	if spec.Run == nil {
 		return "", types.Errorf(types.Conflict, "the study %s has no command: its trials are told, not run", spec.Name).
-			WithRemedy("tuner best %s -o json prints the parameters", argv.Quote([]string{spec.Name}))
+			WithRemedy("tuner best %s -o json prints the parameters", quoted(spec.Name))
 	}
 	tmpl, _, err := local.Template(*spec.Run, sp)
 	if err != nil {
@@ -254,9 +254,9 @@ func rerunCommand(spec types.StudySpec, sp *space.Space, t *trial.Trial, attempt
 	}
 	line := ""
 	if d := spec.Run.Dir; d == "{trial.dir}" {
-		line = "cd " + argv.Quote([]string{dir}) + " && "
+		line = "cd " + quoted(dir) + " && "
 	} else if d != "" && d != here {
-		line = "cd " + argv.Quote([]string{d}) + " && "
+		line = "cd " + quoted(d) + " && "
 	}
 	var env []string
 	for _, kv := range spec.Run.Env {
@@ -314,5 +314,5 @@ func assignment(name, value string) string {
 	if value == "" {
 		return name + "=''"
 	}
-	return name + "=" + argv.Quote([]string{value})
+	return name + "=" + quoted(value)
 }

@@ -40,18 +40,25 @@ func commandsPage(root *cobra.Command) string {
 		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
 			continue
 		}
-		text := c.Long
-		if text == "" {
-			text = c.Short
+		commandSection(&b, c)
+		for _, sub := range c.Commands() {
+			commandSection(&b, sub)
 		}
-		fmt.Fprintf(&b, "\n## tuner %s\n\n```\n%s\n\nUsage: %s\n", c.Name(), strings.TrimSpace(text), c.UseLine())
-		if c.Example != "" {
-			fmt.Fprintf(&b, "\nExample:\n%s\n", c.Example)
-		}
-		if f := c.LocalNonPersistentFlags(); f.HasFlags() {
-			fmt.Fprintf(&b, "\n%s", f.FlagUsages())
-		}
-		b.WriteString("```\n")
 	}
 	return b.String()
+}
+
+func commandSection(b *strings.Builder, c *cobra.Command) {
+	text := c.Long
+	if text == "" {
+		text = c.Short
+	}
+	fmt.Fprintf(b, "\n## %s\n\n```\n%s\n\nUsage: %s\n", c.CommandPath(), strings.TrimSpace(text), c.UseLine())
+	if c.Example != "" {
+		fmt.Fprintf(b, "\nExample:\n%s\n", c.Example)
+	}
+	if f := c.LocalNonPersistentFlags(); f.HasFlags() {
+		fmt.Fprintf(b, "\n%s", f.FlagUsages())
+	}
+	b.WriteString("```\n")
 }

@@ -58,13 +58,12 @@ of its range.`,
 				points, err := pointsOf(study, args[1:])
 				return types.ControlRequest{Kind: types.Enqueue, Points: points}, err
 			}, func(study trial.Study, r types.ControlReply) string {
-				s := rangeText(r.Numbers) + " of " + study.Spec.Name
-				if len(r.Numbers) == 1 {
-					s += " is queued"
-				} else {
-					s += " are queued"
+				one := len(r.Numbers) == 1
+				s := rangeText(r.Numbers) + " of " + study.Spec.Name + " are queued"
+				if one {
+					s = rangeText(r.Numbers) + " of " + study.Spec.Name + " is queued"
 				}
-				return s + afterQueued(db, study, r.Study)
+				return s + afterQueued(db, study, r.Study, one)
 			})
 		},
 		ValidArgsFunction: db.completeStudy,
@@ -74,14 +73,18 @@ of its range.`,
 }
 
 // afterQueued says who will run what was queued.
-func afterQueued(db *dbFlags, before trial.Study, after types.Study) string {
-	switch {
+func afterQueued(db *dbFlags, before trial.Study, after types.Study, one bool) string {
+	it, runs := "them", "run"
+	if one {
+		it, runs = "it", "runs"
+	}
+	switch owner := db.ownerOf(before); {
 	case after.State == types.StudyPaused:
 		return "; the study is paused: tuner resume " + quoted(after.Spec.Name)
-	case db.ownerOf(before) != "":
-		return " and runs next (" + db.ownerOf(before) + ")"
+	case owner != "":
+		return fmt.Sprintf(" and %s next (by %s)", runs, owner)
 	case after.Spec.Run == nil:
-		return "; the program that asks for trials gets it next"
+		return "; the program that asks for trials gets " + it + " next"
 	}
 	return "; nobody runs the study now: tuner sweep --name " + quoted(after.Spec.Name) + " does"
 }
@@ -277,6 +280,9 @@ finished study that gets more to do becomes active again. 0 takes a limit away.`
 				s := study.Spec.Name + ": " + budgetText(r.Study.Spec.Budget)
 				if n := r.Study.Spec.Parallelism; n > 0 {
 					s += fmt.Sprintf(", at most %d at once", n)
+				}
+				if n, spent := r.Study.Spec.Budget.Trials, r.Study.Counts.Spent(); n > 0 && spent >= n {
+					s += fmt.Sprintf("; %s done already, so no more begin", isAre(spent, "trial"))
 				}
 				switch {
 				case study.State != types.StudyActive && r.Study.State == types.StudyActive:

@@ -97,6 +97,15 @@ func (f *dbFlags) trialsDir(dsn string) (string, error) {
 	return filepath.Join(filepath.Dir(dsn), strings.TrimSuffix(filepath.Base(dsn), ".db")+".trials"), nil
 }
 
+// folder is the folder of trial directories of the database that is used.
+func (f *dbFlags) folder() (string, error) {
+	dsn, err := f.dsn()
+	if err != nil {
+		return "", err
+	}
+	return f.trialsDir(dsn)
+}
+
 func (f *dbFlags) logger() *slog.Logger {
 	level := slog.LevelError
 	if f.verbose {

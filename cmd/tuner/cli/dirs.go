@@ -25,30 +25,23 @@ func studyDirs(ctx context.Context, db store.Store, study trial.Study, dir strin
 	if err != nil {
 		return nil, types.Errorf(types.Internal, "this machine has no name: %w", err)
 	}
-	attempts, err := db.Attempts(ctx, study.ID, -1)
+	folders, err := db.AttemptFolders(ctx, study.ID, host)
 	if err != nil {
 		return nil, err
 	}
-	for i := range attempts {
-		a := &attempts[i]
-		if d := studyDirOf(spec, a); d != "" && a.Node == host && !slices.Contains(out, d) {
-			out = append(out, d)
+	for _, f := range folders {
+		if f = filepath.Clean(f); isStudyDir(spec, f) && !slices.Contains(out, f) {
+			out = append(out, f)
 		}
 	}
 	return out, nil
 }
 
-// studyDirOf is the folder of the study that an attempt's directory lies in; ""
-// if its path is not PROJECT/STUDY/NUMBER/ATTEMPT, for nothing else is ever
-// removed.
-func studyDirOf(spec types.StudySpec, a *trial.Attempt) string {
-	tail := filepath.Join(spec.Project, spec.Name, strconv.FormatInt(a.Trial, 10), strconv.Itoa(a.Number))
-	dir := filepath.Clean(a.Dir)
-	root, ok := cutPath(dir, tail)
-	if !ok {
-		return ""
-	}
-	return filepath.Join(root, spec.Project, spec.Name)
+// isStudyDir reports whether the folder that an attempt's directory
+// NUMBER/ATTEMPT lies in is PROJECT/STUDY, for nothing else is ever removed.
+func isStudyDir(spec types.StudySpec, folder string) bool {
+	_, ok := cutPath(folder, filepath.Join(spec.Project, spec.Name))
+	return ok
 }
 
 // cutPath cuts the last elements off a path.
@@ -186,18 +179,21 @@ func (r retention) expired(ctx context.Context, db store.Store, study trial.Stud
 	if err != nil {
 		return nil, err
 	}
-	states := map[int64]types.State{}
-	if err := eachTrial(ctx, db, study.ID, store.TrialFilter{}, func(t *trial.Trial) error {
-		states[t.Number] = t.State
+	// Of a million trials few have a directory left, and fewer are unfinished.
+	if study, err = db.StudyByID(ctx, study.ID); err != nil {
+		return nil, err
+	}
+	open := map[int64]bool{}
+	if err := eachTrial(ctx, db, study.ID, store.TrialFilter{States: []types.State{types.Queued, types.Running, types.Paused}}, func(t *trial.Trial) error {
+		open[t.Number] = true
 		return nil
 	}); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(dirs, func(d trialDir) bool {
-		state, known := states[d.number]
-		if !known {
+		if d.number >= study.NextNumber {
 			return !leftovers || busyDir(d.path)
 		}
-		return r.all || kept[d.number] || !state.Finished() || busyDir(d.path)
+		return r.all || kept[d.number] || open[d.number] || busyDir(d.path)
 	}), nil
 }

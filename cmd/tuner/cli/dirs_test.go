@@ -9,27 +9,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/trial"
 )
 
 // Only a path of the layout that tuner makes leads to a folder that is removed.
-func TestStudyDirOf(t *testing.T) {
+func TestIsStudyDir(t *testing.T) {
 	spec := types.StudySpec{Project: "p", Name: "s"}
-	for dir, want := range map[string]string{
-		"/data/p/s/12/1":     "/data/p/s",
-		"/data/p/s/12/1/":    "/data/p/s",
-		"/p/s/12/1":          "/p/s",
-		"/data/p/s/12/2":     "",
-		"/data/p/s/13/1":     "",
-		"/data/p/other/12/1": "",
-		"/data/q/s/12/1":     "",
-		"p/s/12/1":           "",
-		"/12/1":              "",
-		"":                   "",
-		"/":                  "",
+	for folder, want := range map[string]bool{
+		"/data/p/s": true, "/p/s": true, "/data/p/other": false, "/data/q/s": false, "/data/p/s/12": false,
+		"p/s": false, "/s": false, ".": false, "/": false,
 	} {
-		if got := studyDirOf(spec, &trial.Attempt{Trial: 12, Number: 1, Dir: dir}); got != want {
-			t.Errorf("studyDirOf(%q) = %q, want %q", dir, got, want)
+		if got := isStudyDir(spec, folder); got != want {
+			t.Errorf("isStudyDir(%q) = %v, want %v", folder, got, want)
 		}
 	}
 }

@@ -237,9 +237,13 @@ func (d *doctor) studies(ctx context.Context, s store.Store) error {
 		if o := d.db.ownerOf(x.Study); o != "" {
 			running++
 			d.add("owner", checkOK, name+" is run by "+o, "")
-		} else if x.Study.Owner != "" {
-			d.add("owner", checkWarn, fmt.Sprintf("%s was run by %s, which gave no sign of life for %s", name, cmp.Or(x.Study.OwnerAddr, "a process"),
-				formatDuration(now.Sub(x.Study.LeaseUntil))), "nothing is lost: the next tuner sweep --name "+quoted(x.Study.Spec.Name)+" takes over")
+		} else if by := d.db.leftBy(x.Study); by != "" {
+			silent := "which has ended"
+			if late := now.Sub(x.Study.LeaseUntil); late > 0 {
+				silent = "which gave no sign of life for " + formatDuration(late)
+			}
+			d.add("owner", checkWarn, fmt.Sprintf("%s was run by %s, %s", name, by, silent),
+				"nothing is lost: the next tuner sweep --name "+quoted(x.Study.Spec.Name)+" takes over")
 		}
 		if x.Counts.Running == 0 {
 			return nil

@@ -49,6 +49,12 @@ func exitCode(err error) int {
 
 // complain prints an error as the user sees it: what was wrong, then what to do.
 func complain(st *State, err error) {
+	if msg := sentence(err); msg != "" {
+		fmt.Fprintf(st.Stderr, "tuner: %s\n", msg)
+	}
+}
+
+func sentence(err error) string {
 	msg := err.Error()
 	if e, ok := errors.AsType[*types.Error](err); ok {
 		msg = e.Message
@@ -59,9 +65,7 @@ func complain(st *State, err error) {
 			msg += "\n  " + e.Remedy
 		}
 	}
-	if msg != "" {
-		fmt.Fprintf(st.Stderr, "tuner: %s\n", msg)
-	}
+	return msg
 }
 
 // cause is the reason of a failed operation on a file, whose path the caller

@@ -168,7 +168,7 @@ func tableFit(w io.Writer, rows [][]string, width int, s style) {
 	const gap = "  "
 	widths, right := columns(rows)
 	if width > 0 {
-		squeeze(widths, width-len(gap)*(len(widths)-1))
+		squeeze(widths, nil, width-len(gap)*(len(widths)-1))
 	}
 	var b strings.Builder
 	for i, row := range rows {
@@ -220,21 +220,24 @@ func isNumber(cell string) bool {
 }
 
 // squeeze makes the widest columns narrower until the sum is at most total;
-// none becomes narrower than a short word.
-func squeeze(widths []int, total int) {
-	const least = 6
+// none becomes narrower than least says, nor than a short word.
+func squeeze(widths, least []int, total int) {
+	const word = 6
 	sum := 0
 	for _, w := range widths {
 		sum += w
 	}
 	for sum > total {
-		k := 0
+		k := -1
 		for j, w := range widths {
-			if w >= widths[k] {
+			if w <= word || least != nil && w <= least[j] {
+				continue
+			}
+			if k < 0 || w >= widths[k] {
 				k = j
 			}
 		}
-		if len(widths) == 0 || widths[k] <= least {
+		if k < 0 {
 			return
 		}
 		widths[k]--

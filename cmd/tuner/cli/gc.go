@@ -234,11 +234,7 @@ func sweepOut(found []garbage) error {
 // dropLocks removes the lock files that processes left behind which were
 // killed.
 func (f *gcFlags) dropLocks(db *dbFlags) error {
-	dsn, err := db.dsn()
-	if err != nil {
-		return err
-	}
-	dir, err := db.trialsDir(dsn)
+	dir, err := db.folder()
 	if err != nil {
 		return err
 	}

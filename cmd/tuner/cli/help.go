@@ -37,7 +37,7 @@ func helpCommand(st *State) *cobra.Command {
 				return err
 			}
 			return st.printing(func(w *bufio.Writer) error {
-				_, err := w.WriteString(page.Text)
+				_, err := w.WriteString(plainPage(page.Text, terminalWidth(st.Stdout)))
 				return err
 			})
 		},

@@ -308,7 +308,7 @@ func (r *importer) columns(head []string) ([]func(*types.FinishedTrial, string) 
 			out[i] = fixedCell(name)
 		case isParam:
 			if r.space.Index(param) < 0 {
-				return nil, r.at(1, usagef("there is no parameter %q", param).WithRemedy("%s", "the parameters are "+strings.Join(r.paramNames(), ", ")))
+				return nil, r.at(1, usagef("there is no parameter %q", param).WithRemedy("%s", "the parameters are "+strings.Join(namesOf(r.space), ", ")))
 			}
 			found = true
 			out[i] = r.paramCell(param)
@@ -318,17 +318,9 @@ func (r *importer) columns(head []string) ([]func(*types.FinishedTrial, string) 
 	}
 	if !found {
 		return nil, r.at(1, usagef("no column is a parameter").
-			WithRemedy("the first line names the columns; the parameters are %s", strings.Join(r.paramNames(), ", ")))
+			WithRemedy("the first line names the columns; the parameters are %s", strings.Join(namesOf(r.space), ", ")))
 	}
 	return out, nil
-}
-
-func (r *importer) paramNames() []string {
-	out := make([]string, r.space.Len())
-	for i := range out {
-		out[i] = r.space.Param(i).Name
-	}
-	return out
 }
 
 func fixedCell(name string) func(*types.FinishedTrial, string) error {

@@ -22,8 +22,12 @@ type studyRow struct {
 	BestMetrics map[string]types.Float `json:"best_metrics,omitempty"`
 	// Owner is the process that runs it.
 	Owner string `json:"owner,omitempty"`
+	// LeftBy is the process that ran it and died before the study was finished.
+	LeftBy string `json:"left_by,omitempty"`
 	// Last is when its last trial finished.
 	Last *time.Time `json:"last_finished,omitempty"`
+
+	left string // the sentence about LeftBy
 }
 
 func lsCommand(st *State, db *dbFlags) *cobra.Command {
@@ -74,7 +78,10 @@ func (f *dbFlags) listStudies(ctx context.Context, all bool) ([]studyRow, error)
 
 func (f *dbFlags) studyRow(ctx context.Context, db store.Store, st trial.Study, counts types.Counts) (studyRow, error) {
 	v, err := studyView(ctx, db, st, counts)
-	row := studyRow{Study: v, Owner: f.ownerOf(st)}
+	row := studyRow{Study: v, Owner: f.ownerOf(st), left: f.left(st)}
+	if row.left != "" {
+		row.LeftBy = f.leftBy(st)
+	}
 	if err != nil {
 		return row, err
 	}
@@ -115,9 +122,14 @@ func lsTable(w *bufio.Writer, st *State, rows []studyRow, all bool) error {
 			last = *r.Last
 		}
 		out = append(out, []string{name, string(r.State), doneOf(r.Study), strconv.FormatInt(r.Counts.Running, 10),
-			bestText(r), objectivesText(r.Spec.Objectives), formatAge(r.Created, now), formatAge(last, now), dash(r.Owner)})
+			bestText(r), objectivesText(r.Spec.Objectives), formatAge(r.Created, now), formatAge(last, now), r.runBy()})
 	}
 	tableFit(w, out, terminalWidth(st.Stdout), st.outStyle())
+	for _, r := range rows {
+		if r.left != "" {
+			fmt.Fprintln(w, r.left)
+		}
+	}
 	return nil
 }
 
@@ -148,9 +160,10 @@ func objectivesText(os []types.Objective) string {
 	return strings.Join(parts, ", ")
 }
 
-func dash(s string) string {
-	if s == "" {
-		return "-"
+// runBy names the process that runs the study.
+func (r *studyRow) runBy() string {
+	if r.left != "" {
+		return leftShort
 	}
-	return s
+	return orDefault(r.Owner, "-")
 }

@@ -45,11 +45,7 @@ func removeStudy(ctx context.Context, st *State, db *dbFlags, l *local.Local, st
 		return types.Errorf(types.Conflict, "%s is being run by %s", name, owner).
 			WithRemedy("stop it first: tuner stop %s", quoted(name))
 	}
-	dsn, err := db.dsn()
-	if err != nil {
-		return err
-	}
-	dir, err := db.trialsDir(dsn)
+	dir, err := db.folder()
 	if err != nil {
 		return err
 	}

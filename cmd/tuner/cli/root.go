@@ -69,9 +69,9 @@ tuner help contract  what your program gets and what it has to print`,
 	db.register(root.PersistentFlags())
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return db.applyProfile(c.Flags()) }
 	for _, add := range []func(*State, *dbFlags) *cobra.Command{
-		sweepCommand, lsCommand, showCommand, trialsCommand, bestCommandLine, logCommand, exportCommand, importCommand,
+		sweepCommand, askCommand, lsCommand, showCommand, trialsCommand, bestCommandLine, logCommand, exportCommand, importCommand,
 		enqueueCommand, stopCommand, pauseCommand, resumeCommand, editCommand, rmCommand, gcCommand,
-		backupCommand, restoreCommand, doctorCommand, versionCommand,
+		backupCommand, restoreCommand, doctorCommand, benchCommand, versionCommand,
 	} {
 		root.AddCommand(add(st, db))
 	}

@@ -73,6 +73,9 @@ func showStudy(ctx context.Context, w *bufio.Writer, st *State, f *dbFlags, db s
 		title += " · " + printable(row.Reason)
 	}
 	fmt.Fprintf(w, "%s\n%s\n", title, countsText(row.Counts))
+	if row.left != "" {
+		fmt.Fprintln(w, row.left)
+	}
 	spaces, err := spacesOf(ctx, db, study.ID)
 	if err != nil {
 		return err
@@ -152,8 +155,8 @@ func studyFacts(r studyRow) []fact {
 	if r.Last != nil {
 		out = append(out, fact{"last trial", formatTime(*r.Last)})
 	}
-	if r.Owner != "" {
-		out = append(out, fact{"run by", r.Owner})
+	if by := r.runBy(); by != "-" {
+		out = append(out, fact{"run by", by})
 	}
 	return out
 }
@@ -286,12 +289,12 @@ func valuesText(os []types.Objective, metrics map[string]float64) string {
 	return strings.Join(parts, ", ")
 }
 
-// paramRows are parameters and their values, as a command sees them, for table.
-// sp is the version of the space that they belong to.
+// paramRows are parameters and their values for people, for table. sp is the
+// version of the space that they belong to.
 func paramRows(sp *space.Space, ps types.Params) [][]string {
 	rows := make([][]string, len(ps))
 	for i, p := range ps {
-		rows[i] = []string{"  " + p.Name, paramText(sp, p)}
+		rows[i] = []string{"  " + p.Name, shortValue(sp, p)}
 	}
 	return rows
 }

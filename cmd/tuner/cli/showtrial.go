@@ -14,6 +14,7 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
 )
 
@@ -27,6 +28,10 @@ type trialDetail struct {
 	Decisions []decisionDetail `json:"decisions,omitempty"`
 	// Reports are the curves of the last attempt, thinned.
 	Reports []types.Report `json:"reports,omitempty"`
+	// Expected is what the trials around it had shown before.
+	Expected *expectation `json:"expected,omitempty"`
+	// Command runs it again.
+	Command string `json:"command,omitempty"`
 }
 
 // decisionDetail is what a stopper decided.
@@ -61,21 +66,29 @@ func showTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, 
 	for _, r := range reports {
 		d.Reports = append(d.Reports, types.Report{Metric: r.Metric, Step: r.Step, Value: types.Float(r.Value)})
 	}
-	if asJSON {
-		return writeJSON(w, d)
-	}
-	return printTrial(ctx, w, st, db, study, d)
-}
-
-func printTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, study trial.Study, d trialDetail) error {
 	spaces, err := spacesOf(ctx, db, study.ID)
 	if err != nil {
 		return err
 	}
-	sp, err := versionOf(spaces, d.Number, d.SpaceVersion)
+	sp, err := versionOf(spaces, number, t.SpaceVersion)
 	if err != nil {
 		return err
 	}
+	if d.Expected, err = expect(ctx, db, study, sp, &d.Trial); err != nil {
+		return err
+	}
+	if study.Spec.Run != nil {
+		if d.Command, err = rerunCommand(study.Spec, sp, &t, attempts, st.Dir); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		return writeJSON(w, d)
+	}
+	return printTrial(ctx, w, st, db, study, sp, d)
+}
+
+func printTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, study trial.Study, sp *space.Space, d trialDetail) error {
 	s := st.outStyle()
 	fmt.Fprintf(w, "%s · %s\n", s.bold(fmt.Sprintf("%s trial %d", d.Study, d.Number)), s.state(d.State))
 	if d.Reason != "" {
@@ -102,7 +115,14 @@ func printTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store,
 	if err != nil {
 		return err
 	}
-	facts(w, append(out, explained...))
+	if d.Expected != nil && !slices.ContainsFunc(explained, func(f fact) bool { return f.name == expectedWords }) {
+		out = append(out, d.Expected.facts()...)
+	}
+	out = append(out, explained...)
+	if d.Command != "" {
+		out = append(out, fact{"run it again", d.Command})
+	}
+	facts(w, out)
 	if len(d.Attempts) > 0 {
 		fmt.Fprintln(w)
 		tableFit(w, attemptRows(d.Attempts, st.Now()), terminalWidth(st.Stdout), s)
@@ -192,6 +212,9 @@ func trialFacts(d trialDetail) []fact {
 	return out
 }
 
+// expectedWords stand before the value that was expected of a trial.
+const expectedWords = "expected value"
+
 // explainFacts puts what the algorithm said about its choice in words. Lists of
 // numbers under "nearest" are trials, shown with their values.
 func explainFacts(ctx context.Context, db store.Store, study trial.Study, explain json.RawMessage) ([]fact, error) {
@@ -202,7 +225,7 @@ func explainFacts(ctx context.Context, db store.Store, study trial.Study, explai
 	if err := json.Unmarshal(explain, &m); err != nil {
 		return []fact{{"explanation", string(explain)}}, nil //nolint:nilerr // another program's, not an object
 	}
-	words := map[string]string{"expected": "expected value", "below": "good trials", "above": "other trials", "nearest": "nearest trials"}
+	words := map[string]string{"expected": expectedWords, "below": "good trials", "above": "other trials", "nearest": "nearest good ones"}
 	var out []fact
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		text := string(m[k])

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/builtin"
 	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/executor/argv"
 	"github.com/gotuner/tuner/trial/executor/procenv"
 )
@@ -60,7 +60,7 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 	if reason == "" {
 		reason = v.Reason
 	}
-	fmt.Fprintf(&b, "\n%s: %s", v.Spec.Name, countsText(v.Counts))
+	fmt.Fprintf(&b, "%s: %s", v.Spec.Name, countsText(v.Counts))
 	if reason != "" && !strings.HasPrefix(reason, "the budget of") {
 		b.WriteString(" · " + reason)
 	}
@@ -81,17 +81,16 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 	if len(v.Best) > 0 && !r.flags.quiet {
 		r.hints(&b)
 	}
+	if !r.flags.quiet { // between the events and the result, where both are seen
+		_, _ = fmt.Fprintln(r.st.Stderr)
+	}
 	_, err := fmt.Fprint(r.st.Stdout, b.String())
 	return err
 }
 
 // hints are the next useful commands.
 func (r *sweepRun) hints(b *strings.Builder) {
-	name := argv.Quote([]string{r.study.Spec.Name})
-	where := ""
-	if r.db.db != "" {
-		where = " --db " + argv.Quote([]string{r.db.db})
-	}
+	name, where := quoted(r.study.Spec.Name), r.where()
 	b.WriteString("\nnext:\n")
 	for _, h := range [][2]string{
 		{"trials " + name + " --sort value", "all trials"},
@@ -106,6 +105,18 @@ func (r *sweepRun) hints(b *strings.Builder) {
 	}
 }
 
+// where are the flags that lead a command to this study.
+func (r *sweepRun) where() string {
+	s := ""
+	if p := r.study.Spec.Project; p != "default" {
+		s = " --project " + quoted(p)
+	}
+	if r.db.db != "" {
+		s += " --db " + quoted(r.db.db)
+	}
+	return s
+}
+
 // moreTrials is the command that goes on, if one would.
 func (r *sweepRun) moreTrials(name string) [2]string {
 	spec, spent := r.study.Spec, r.study.Counts.Spent()
@@ -115,7 +126,7 @@ func (r *sweepRun) moreTrials(name string) [2]string {
 	}
 	switch n := spec.Budget.Trials; {
 	case n > 0 && spent >= n:
-		return [2]string{fmt.Sprintf("sweep --name %s -n %d%s", name, 2*n, jobs), "more trials"}
+		return [2]string{fmt.Sprintf("sweep --name %s -n %d%s", name, 2*max(n, spent), jobs), "more trials"}
 	case r.study.State == types.StudyActive:
 		return [2]string{fmt.Sprintf("sweep --name %s%s", name, jobs), "go on where it was left"}
 	}
@@ -124,23 +135,13 @@ func (r *sweepRun) moreTrials(name string) [2]string {
 
 // bestTrial describes one of the best trials.
 func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) error {
-	t, err := r.local.Engine.Trial(ctx, r.study.ID, n)
+	t, sp, err := r.stored(ctx, n)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b, "best: ")
-	for _, o := range r.study.Spec.Objectives {
-		fmt.Fprintf(b, "%s %s ", o.Metric, formatFloat(float64(t.Metrics[o.Metric])))
-	}
-	fmt.Fprintf(b, "(trial %d)\n", n)
-	width := 0
-	for _, q := range t.Params {
-		width = max(width, utf8.RuneCountInString(q.Name))
-	}
-	for _, q := range t.Params {
-		fmt.Fprintf(b, "  %s%s  %s\n", q.Name, strings.Repeat(" ", width-utf8.RuneCountInString(q.Name)), formatValue(q.Value))
-	}
-	cmd, err := r.bestCommand(ctx, t.Number)
+	fmt.Fprintf(b, "best: %s (trial %d)\n", valuesText(r.study.Spec.Objectives, t.Metrics), n)
+	table(b, paramRows(sp, t.Params))
+	cmd, err := r.bestCommand(ctx, n)
 	if err != nil {
 		return err
 	}
@@ -148,21 +149,26 @@ func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) e
 	return nil
 }
 
+// stored is a trial with the space that it belongs to.
+func (r *sweepRun) stored(ctx context.Context, number int64) (t trial.Trial, sp *space.Space, err error) {
+	if t, err = r.local.Store.Trial(ctx, r.study.ID, number); err != nil {
+		return t, nil, err
+	}
+	spaces, err := spacesOf(ctx, r.local.Store, r.study.ID)
+	if err != nil {
+		return t, nil, err
+	}
+	sp, err = versionOf(spaces, number, t.SpaceVersion)
+	return t, sp, err
+}
+
 // bestCommand is the copy-paste command of a trial.
 func (r *sweepRun) bestCommand(ctx context.Context, number int64) (string, error) {
-	t, err := r.local.Store.Trial(ctx, r.study.ID, number)
+	t, sp, err := r.stored(ctx, number)
 	if err != nil {
 		return "", err
 	}
 	attempts, err := r.local.Store.Attempts(ctx, r.study.ID, number)
-	if err != nil {
-		return "", err
-	}
-	spaces, err := r.local.Store.Spaces(ctx, r.study.ID)
-	if err != nil {
-		return "", err
-	}
-	sp, err := space.Parse(spaces[t.SpaceVersion-1])
 	if err != nil {
 		return "", err
 	}

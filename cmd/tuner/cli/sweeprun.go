@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,9 +15,7 @@ import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/cmd/tuner/cli/sweepfile"
 	"github.com/gotuner/tuner/suggest/space"
-	"github.com/gotuner/tuner/suggest/space/grammar"
 	"github.com/gotuner/tuner/trial/agent"
-	"github.com/gotuner/tuner/trial/executor/argv"
 	"github.com/gotuner/tuner/trial/local"
 )
 
@@ -62,6 +57,11 @@ func runSweep(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pf
 	if err != nil {
 		return err
 	}
+	if types.CodeOf(db.exists()) == types.NotFound { // a sweep that is refused makes no database
+		if err := checkNew(ctx, st, file, p); err != nil {
+			return faults.locate(p.spec, err)
+		}
+	}
 	l, err := db.open(ctx)
 	if err != nil {
 		return err
@@ -70,23 +70,37 @@ func runSweep(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pf
 	return errors.Join(err, l.Close())
 }
 
-// sweepIn runs a sweep in an open database. Whatever can be wrong is found
-// before anything is stored.
-func sweepIn(ctx context.Context, st *State, db *dbFlags, l *local.Local, f *sweepFlags, file sweepfile.File, p *plan, faults *sweepErrors) error {
+// checkNew checks a sweep as it would be in an empty database.
+func checkNew(ctx context.Context, st *State, file sweepfile.File, p *plan) error {
+	l, err := local.Open(ctx, local.Config{DB: local.Memory})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.Close() }() // it was in memory
+	return check(ctx, st, l, file, p)
+}
+
+// check finds whatever can be wrong before anything is stored.
+func check(ctx context.Context, st *State, l *local.Local, file sweepfile.File, p *plan) error {
 	if err := complete(ctx, l, p, file); err != nil {
-		return faults.locate(p.spec, err)
+		return err
 	}
 	checked, err := l.Engine.Check(ctx, p.spec)
-	if err == nil {
-		err = bounded(checked.Spec, file)
-	}
-	if err == nil {
-		err = local.Check(checked.Spec, local.Processes{Environ: st.Environ, GPUs: file.GPUs})
-	}
-	if err == nil {
-		err = checkProgram(st, *checked.Spec.Run)
-	}
 	if err != nil {
+		return namesake(ctx, st, l.Store, p, err)
+	}
+	if err := bounded(checked.Spec, file); err != nil {
+		return err
+	}
+	if err := local.Check(checked.Spec, local.Processes{Environ: st.Environ, GPUs: file.GPUs}); err != nil {
+		return err
+	}
+	return checkProgram(st, *checked.Spec.Run)
+}
+
+// sweepIn runs a sweep in an open database.
+func sweepIn(ctx context.Context, st *State, db *dbFlags, l *local.Local, f *sweepFlags, file sweepfile.File, p *plan, faults *sweepErrors) error {
+	if err := check(ctx, st, l, file, p); err != nil {
 		return faults.locate(p.spec, err)
 	}
 	study, err := l.Engine.OpenStudy(ctx, p.spec)
@@ -157,89 +171,6 @@ func deadline(st *State, file sweepfile.File) (<-chan time.Time, error) {
 	return time.After(time.Unix(sec, 0).Add(-slurmMargin).Sub(st.Now())), nil
 }
 
-// saveSweep writes a sweep file.
-func saveSweep(st *State, path string, file sweepfile.File) error {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(st.Dir, path)
-	}
-	b, err := sweepfile.Encode(&file)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(path); err == nil {
-		return usagef("%s exists", path).WithField("--save").WithRemedy("remove it, or choose another name")
-	}
-	tmp := path + ".tmp"
-	err = os.WriteFile(tmp, b, 0o644)
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp) // it may be half written, or not there at all
-		return usagef("cannot write %s: %w", path, cause(err)).WithField("--save").WithRemedy("choose a folder that you can write to")
-	}
-	_, err = fmt.Fprintf(st.Stderr, "saved; run it with: tuner sweep -f %s\n", argv.Quote([]string{path}))
-	return err
-}
-
-// dryRun prints the commands of the first trials, from a study in memory.
-func dryRun(ctx context.Context, st *State, p *plan, n int) error {
-	if n < 1 {
-		return usagef("%d is no number of trials", n).WithField("dry_run").WithRemedy("give the number of commands to print, as in --dry-run 3")
-	}
-	if p.space == nil || len(p.spec.Run.Command) == 0 || len(p.spec.Objectives) == 0 {
-		return usagef("a dry run needs parameters, a metric and a command").WithField("dry_run").WithRemedy("give -p, --min or --max, and -- COMMAND")
-	}
-	if err := local.Check(p.spec, local.Processes{Environ: st.Environ}); err != nil {
-		return err
-	}
-	l, err := local.Open(ctx, local.Config{DB: local.Memory})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = l.Close() }() // it was in memory
-	study, err := l.Engine.OpenStudy(ctx, p.spec)
-	if err != nil {
-		return err
-	}
-	if err := p.show(st); err != nil {
-		return err
-	}
-	for range n {
-		reply, err := l.Engine.Lease(ctx, types.LeaseRequest{Study: study.ID, Worker: "dry-run", Texts: true})
-		if err != nil {
-			return err
-		}
-		if reply.Status != types.LeaseGranted {
-			_, err := fmt.Fprintf(st.Stderr, "no more trials: %s\n", reply.Reason)
-			return err
-		}
-		args, err := expand(p.template, study.Spec, reply.Leases[0])
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintln(st.Stdout, argv.Quote(args)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// show prints how the parameters were understood, and what to know besides.
-func (p *plan) show(st *State) error {
-	if p.params != nil {
-		if _, err := fmt.Fprintln(st.Stderr, strings.TrimRight(grammar.Table(p.params), "\n")); err != nil {
-			return err
-		}
-	}
-	for _, n := range p.notes {
-		if _, err := fmt.Fprintln(st.Stderr, "note: "+n); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // sweepRun is a sweep under way.
 type sweepRun struct {
 	st      *State
@@ -254,6 +185,8 @@ type sweepRun struct {
 	mu      sync.Mutex
 	missing error // the first trial ended without the objective
 	signals int
+	failed  int64            // trials that failed here
+	late    int64            // those of them that failed by the timeout
 	dirs    map[int64]string // of failed trials, for the tail of their stderr
 }
 
@@ -278,10 +211,12 @@ func (r *sweepRun) announce() error {
 	spec := r.study.Spec
 	verb := "new study"
 	switch n := spec.Budget.Trials; {
-	case r.study.Continued && n > 0 && r.study.Counts.Spent() >= n:
-		verb = fmt.Sprintf("all its %d trials are done; a larger -n adds some, another --name starts anew", n)
+	case r.study.Continued && n > 0 && r.study.Counts.Spent() > n:
+		verb = fmt.Sprintf("%s done, which is more than -n %d; a larger -n adds some, another --name starts anew", isAre(r.study.Counts.Spent(), "trial"), n)
+	case r.study.Continued && n > 0 && r.study.Counts.Spent() == n:
+		verb = fmt.Sprintf("all of its %s done; a larger -n adds some, another --name starts anew", isAre(n, "trial"))
 	case r.study.Continued:
-		verb = fmt.Sprintf("continuing (%d trials so far)", r.study.Counts.Spent())
+		verb = fmt.Sprintf("continuing (%s so far)", plural(r.study.Counts.Spent(), "trial"))
 	}
 	r.display.note(fmt.Sprintf("%s: %s · %s · stopper %s · seed %d", spec.Name, verb, spec.Algorithm.Name, spec.Stopper.Name, spec.Seed))
 	r.display.note(fmt.Sprintf("database %s · trials in %s", dsn, r.local.StudyDir(spec.Project, spec.Name)))
@@ -322,11 +257,15 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 	err = errors.Join(err, w.Close(), r.tidy(ctx))
 	final, ferr := r.local.Engine.Study(ctx, r.study.ID)
 	r.display.close()
-	if err = errors.Join(err, ferr); err != nil {
-		return err
+	if err = join(err, ferr); err != nil {
+		return r.interrupted(err)
 	}
 	r.study = final
-	return r.conclude(ctx, reason)
+	err = r.conclude(ctx, reason)
+	if exitCode(err) != exitInternal {
+		return err
+	}
+	return r.interrupted(err)
 }
 
 // tidy removes the directories that --keep gives up.
@@ -339,11 +278,7 @@ func (r *sweepRun) tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dsn, err := r.db.dsn()
-	if err != nil {
-		return err
-	}
-	dir, err := r.db.trialsDir(dsn)
+	dir, err := r.db.folder()
 	if err != nil {
 		return err
 	}
@@ -436,98 +371,4 @@ func (r *sweepRun) signal(sig os.Signal) {
 		r.display.note("killing the running trials")
 		r.worker.Kill()
 	}
-}
-
-// noObjective ends a sweep whose first trial had no objective: the others would
-// have none either.
-func (r *sweepRun) noObjective(_ types.Lease, attemptDir, objective string, seen []string) {
-	v, err := r.local.Engine.Study(context.Background(), r.study.ID)
-	if err != nil || v.Counts.Completed > 0 {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.missing != nil {
-		return
-	}
-	msg := fmt.Sprintf("the first trial ended without the metric %s", objective)
-	remedy := "print it as in " + objective + "=0.123, or name it with --metric-regex (tuner help contract)"
-	if len(seen) > 0 {
-		msg += "; its output has " + strings.Join(seen, ", ")
-		remedy = "choose one of these with --min or --max, or " + remedy
-	}
-	msg += tailOf(attemptDir, "stdout.log") + tailOf(attemptDir, "stderr.log")
-	r.missing = &exitError{exitFailures, msg + "\n  " + remedy}
-	r.worker.Drain()
-}
-
-// tailOf quotes the last lines of an output.
-func tailOf(attemptDir, name string) string {
-	lines := agent.Tail(filepath.Join(attemptDir, name), 20)
-	if len(lines) == 0 {
-		return "\n  (" + strings.TrimSuffix(name, ".log") + " is empty)"
-	}
-	return "\n  last lines of " + strings.TrimSuffix(name, ".log") + ":\n    " + strings.Join(lines, "\n    ")
-}
-
-// ended notes where failed trials ran.
-func (r *sweepRun) ended(l types.Lease, reply types.FinishReply) {
-	if reply.State != types.Failed {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.dirs == nil {
-		r.dirs = map[int64]string{}
-	}
-	if len(r.dirs) < 8 {
-		dir := r.local.StudyDir(r.study.Spec.Project, r.study.Spec.Name)
-		r.dirs[l.Ref.Trial] = filepath.Join(dir, strconv.FormatInt(l.Ref.Trial, 10), strconv.Itoa(l.Ref.Attempt))
-	}
-}
-
-// conclude shows the result and chooses the exit code.
-func (r *sweepRun) conclude(ctx context.Context, reason string) error {
-	if r.missing != nil {
-		return r.missing
-	}
-	if err := r.result(ctx, reason); err != nil {
-		return err
-	}
-	c := r.study.Counts
-	switch {
-	case r.signals > 0:
-		return &exitError{exitInterrupted, ""}
-	case r.study.State == types.StudyStopped && c.Failed > 0:
-		return &exitError{exitFailures, r.failures()}
-	case c.Completed == 0:
-		return &exitError{exitNoneDone, "no trial completed" + r.lastReason(ctx)}
-	}
-	return nil
-}
-
-func (r *sweepRun) failures() string {
-	msg := cmp.Or(r.study.Reason, "too many trials failed")
-	var last int64 = -1
-	for n := range r.dirs {
-		last = max(last, n)
-	}
-	if last >= 0 {
-		msg += fmt.Sprintf("; trial %d:", last) + tailOf(r.dirs[last], "stderr.log")
-		if len(agent.Tail(filepath.Join(r.dirs[last], "stderr.log"), 1)) == 0 {
-			msg += tailOf(r.dirs[last], "stdout.log")
-		}
-	}
-	return msg + fmt.Sprintf("\n  look at the others with tuner log %s NUMBER --stderr; mend the program and run the same sweep again", r.study.Spec.Name)
-}
-
-func (r *sweepRun) lastReason(ctx context.Context) string {
-	if r.study.Counts.Total() == 0 {
-		return ""
-	}
-	t, err := r.local.Engine.Trial(ctx, r.study.ID, r.study.Counts.Total()-1)
-	if err != nil || t.Reason == "" {
-		return ""
-	}
-	return fmt.Sprintf("; trial %d: %s", t.Number, t.Reason)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +32,7 @@ type plan struct {
 	notes    []string         // what the user should know before it runs
 	until    <-chan time.Time // when no new trials begin; nil never
 	jobs     int
+	unnamed  bool // the study's name was made from the command
 }
 
 // paramOf turns a -p argument into the form of a sweep file.
@@ -120,7 +120,7 @@ func makePlan(st *State, f sweepfile.File, project string) (*plan, error) {
 		if len(f.Command) == 0 {
 			return nil, usagef("there is no command and no --name").WithRemedy(`tuner sweep --min loss -p lr=1e-5..1e-1:log -n 50 -- python train.py {args}`)
 		}
-		p.spec.Name = nameOf(f.Command)
+		p.spec.Name, p.unnamed = nameOf(f.Command), true
 	}
 	p.attributes(st)
 	return p, nil
@@ -170,7 +170,7 @@ func (p *plan) tryPoint(t sweepfile.Point) (types.Params, error) {
 	for _, a := range t.Values {
 		i := p.space.Index(a.Name)
 		if i < 0 {
-			return nil, usagef("there is no parameter %q", a.Name).WithRemedy("the parameters are %s", strings.Join(p.names(), ", "))
+			return nil, usagef("there is no parameter %q", a.Name).WithRemedy("the parameters are %s", strings.Join(namesOf(p.space), ", "))
 		}
 		v, err := grammar.Value(p.space.Param(i), a.Value.Text)
 		if err != nil {
@@ -181,10 +181,11 @@ func (p *plan) tryPoint(t sweepfile.Point) (types.Params, error) {
 	return q, nil
 }
 
-func (p *plan) names() []string {
-	out := make([]string, p.space.Len())
+// namesOf are the names of the parameters.
+func namesOf(sp *space.Space) []string {
+	out := make([]string, sp.Len())
 	for i := range out {
-		out[i] = p.space.Param(i).Name
+		out[i] = sp.Param(i).Name
 	}
 	return out
 }
@@ -280,7 +281,7 @@ func (p *plan) command(st *State, f sweepfile.File) error {
 			return err
 		}
 		p.notes = append(p.notes, notes...)
-		if err := procenv.CheckNames(p.names()); err != nil {
+		if err := procenv.CheckNames(namesOf(p.space)); err != nil {
 			return err
 		}
 	}
@@ -302,28 +303,3 @@ func checkProgram(st *State, run types.RunSpec) error {
 	}
 	return err
 }
-
-var noName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
-
-// nameOf makes a study's name of a command: the script if an interpreter runs
-// one, else the program.
-func nameOf(command []string) string {
-	base := func(s string) string { return strings.TrimSuffix(filepath.Base(s), filepath.Ext(s)) }
-	name := base(command[0])
-	if interpreter.MatchString(filepath.Base(command[0])) {
-		for i, arg := range command[1:] {
-			if arg == "-m" && i+2 < len(command) {
-				name = command[i+2]
-				break
-			}
-			if !strings.HasPrefix(arg, "-") && !strings.ContainsAny(arg, "{} \n;") {
-				name = base(arg)
-				break
-			}
-		}
-	}
-	name = strings.Trim(noName.ReplaceAllString(name, "-"), "-._")
-	return cmp.Or(name, "sweep")
-}
-
-var interpreter = regexp.MustCompile(`^(python[0-9.]*|node|ruby|perl|Rscript|julia|bash|sh|zsh|java|go|env|nice|timeout|stdbuf)$`)

@@ -30,8 +30,8 @@ type sweepView struct {
 	mu      sync.Mutex
 	view    progress.View
 	running map[int64]*runningTrial
-	before  int64 // trials that were done when the sweep began; -1 not known yet
-	drawn   int   // lines of the block on the screen
+	before  int64    // trials that were done when the sweep began; -1 not known yet
+	drawn   []string // the block on the screen
 	stop    chan struct{}
 	stopped sync.WaitGroup
 	// troubles has when each trouble that goes on was shown last.
@@ -97,9 +97,9 @@ func (v *sweepView) close() {
 	v.stopped.Wait()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.drawn > 0 {
-		v.write(progress.Frame(v.drawn, nil))
-		v.drawn = 0
+	if len(v.drawn) > 0 {
+		v.write(progress.Frame(v.drawn, v.options().Width, nil))
+		v.drawn = nil
 	}
 }
 
@@ -127,9 +127,10 @@ func (v *sweepView) draw(above ...string) {
 		v.view.Running = append(v.view.Running, r.Running)
 	}
 	slices.SortFunc(v.view.Running, func(a, b progress.Running) int { return cmp.Compare(a.Number, b.Number) })
-	block := progress.Block(&v.view, v.options())
-	v.write(progress.Frame(v.drawn, append(above, block...)))
-	v.drawn = len(block)
+	o := v.options()
+	block := progress.Block(&v.view, o)
+	v.write(progress.Frame(v.drawn, o.Width, append(above, block...)))
+	v.drawn = block
 }
 
 // write ignores a terminal that went away: the sweep goes on without it.
@@ -146,7 +147,7 @@ func (v *sweepView) note(text string) {
 func (v *sweepView) say(text string) {
 	switch v.mode {
 	case viewBlock:
-		if v.drawn == 0 {
+		if len(v.drawn) == 0 {
 			v.write(text + "\n")
 		} else {
 			v.draw(text)

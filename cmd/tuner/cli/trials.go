@@ -14,7 +14,6 @@ import (
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
-	"github.com/gotuner/tuner/trial/executor/argv"
 )
 
 // trialsFlags are the flags of tuner trials.
@@ -50,7 +49,7 @@ next page. Of running trials the latest value is shown, with its step.`,
 				if err != nil {
 					return err
 				}
-				return listTrials(ctx, st, s, study, f)
+				return listTrials(ctx, st, db, s, study, f)
 			})
 		},
 		ValidArgsFunction: db.completeStudy,
@@ -109,7 +108,7 @@ func statesOf(names []string) ([]types.State, error) {
 	return out, nil
 }
 
-func listTrials(ctx context.Context, st *State, db store.Store, study trial.Study, f trialsFlags) error {
+func listTrials(ctx context.Context, st *State, flags *dbFlags, db store.Store, study trial.Study, f trialsFlags) error {
 	filter, err := f.filter(study)
 	if err != nil {
 		return err
@@ -143,7 +142,10 @@ func listTrials(ctx context.Context, st *State, db store.Store, study trial.Stud
 		}
 		tableFit(w, rows, terminalWidth(st.Stdout), st.outStyle())
 		if next != "" {
-			fmt.Fprintf(w, "more: tuner trials %s%s --after %s\n", argv.Quote([]string{study.Spec.Name}), f.again(), argv.Quote([]string{next}))
+			fmt.Fprintf(w, "more: tuner trials %s%s --after %s\n", quoted(study.Spec.Name), f.again(), quoted(next))
+		}
+		if left := flags.left(study); left != "" {
+			fmt.Fprintln(w, left)
 		}
 		return nil
 	})
@@ -199,7 +201,11 @@ func trialRows(ctx context.Context, now time.Time, db store.Store, study trial.S
 			row = append(row, v)
 		}
 		for _, name := range params {
-			row = append(row, shortValue(sp, t.Params, name))
+			text := "-" // inactive
+			if v, ok := t.Params.Get(name); ok {
+				text = shortValue(sp, types.Param{Name: name, Value: v})
+			}
+			row = append(row, text)
 		}
 		rows = append(rows, append(row, tookText(t, now), clip(t.Reason, 60)))
 	}
@@ -222,18 +228,14 @@ func paramNames(page []trial.Trial) []string {
 	return names
 }
 
-// shortValue is a value as a command sees it, a number of a range to six digits;
-// "-" for an inactive parameter.
-func shortValue(sp *space.Space, ps types.Params, name string) string {
-	v, ok := ps.Get(name)
-	if !ok {
-		return "-"
-	}
-	i := sp.Index(name)
-	if f, isFloat := v.(float64); isFloat && (i < 0 || sp.Param(i).Numeric()) {
+// shortValue is a value as a command sees it, but a number of a range to six
+// digits: the exact one is for commands and programs.
+func shortValue(sp *space.Space, p types.Param) string {
+	i := sp.Index(p.Name)
+	if f, isFloat := p.Value.(float64); isFloat && (i < 0 || sp.Param(i).Numeric()) {
 		return formatFloat(f)
 	}
-	return paramText(sp, types.Param{Name: name, Value: v})
+	return paramText(sp, p)
 }
 
 // valueText is a trial's value of a metric, or the latest report of a trial

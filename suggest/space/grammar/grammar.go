@@ -257,14 +257,16 @@ func (a *argument) values() (space.Parameter, error) {
 			WithRemedy("write one of %s, and modifiers and conditions behind it", knownFunctions)
 	}
 	if c := a.spec[0]; c == '[' || c == '{' || c == '(' {
-		return space.Parameter{}, a.fault("%s begins with a bracket", a.spec).
-			WithRemedy("write a range as 1e-5..1e-1, choices as a,b, or JSON behind := as in '%s:=[1,2]'", a.name)
+		return space.Parameter{}, a.bracketed()
 	}
 	if r, ok, err := a.rangeSpec(); ok || err != nil {
 		if err != nil {
 			return space.Parameter{}, err
 		}
 		return a.rangeParameter(r)
+	}
+	if err := a.slip(); err != nil {
+		return space.Parameter{}, err
 	}
 	return a.choices(strings.Split(a.spec, ","))
 }

@@ -82,6 +82,13 @@ func TestParse(t *testing.T) {
 		{"a=x=1,y=2", `"type":"categorical","choices":["x=1","y=2"]`},
 		{"a=sgd, adam", `"type":"categorical","choices":["sgd","adam"]`},
 		{"a=relu(x),tanh(x)", `"type":"categorical","choices":["relu(x)","tanh(x)"]`},
+		// What looks like a range in another notation and is none.
+		{"a=1-8:str", `"type":"constant","choices":["1-8"]`},
+		{"a=8-1", `"type":"constant","choices":["8-1"]`},
+		{"a=2024-01-01", `"type":"constant","choices":["2024-01-01"]`},
+		{"a=1-3,4-6", `"type":"categorical","choices":["1-3","4-6"]`},
+		{"a=linear,log", `"type":"categorical","choices":["linear","log"]`},
+		{"a=0.5,1,log2,log", `"type":"categorical","choices":[0.5,1,"log2","log"]`},
 		{"a=a~b", `"type":"constant","choices":["a~b"]`},
 		{"a.b-c_d=1..2", `"type":"int","low":1,"high":2`},
 		// Functions.
@@ -134,6 +141,30 @@ func TestErrors(t *testing.T) {
 		{"m=0.0..0.9&opt=sgd", "the sign & has no meaning in 0.0..0.9&opt=sgd; join conditions with a second @"},
 		{"m=0.0..0.9@l<3", "the sign < has no meaning"},
 		{"m=0.0..0.9@l>3", "write a condition on numbers as a range, as in @layers=2.. or @layers=..4"},
+
+		// A range in another notation.
+		{"lr=1e-5-1e-1", "space.lr: 1e-5-1e-1 is a text and no range; did you mean lr=1e-5..1e-1? A text is written as lr=1e-5-1e-1:str"},
+		{"a=1-8", "did you mean a=1..8?"},
+		{"a=-1--0.5:float", "did you mean a=-1..-0.5?"},
+		{"a=1 - 8:log", "did you mean a=1..8?"},
+		{"a=.1–.5", "did you mean a=0.1..0.5?"},
+		{"a=1e-5 to 1e-1", "did you mean a=1e-5..1e-1?"},
+		{"a=0 1", "did you mean a=0.0..1.0?"},
+		{"a=1..8 log", "space.a: 1..8 log has spaces in it; did you mean a=1..8:log?"},
+		{"a=1..8,log", "write modifiers behind a colon: 1..8:log"},
+		{"a=1..8, log, n=3", "write modifiers behind a colon: 1..8:log:n=3"},
+		{"a=1..8,5", "write one range, or list all values"},
+		{"a=[1e-5,1e-1]", "space.a: [1e-5,1e-1] begins with a bracket; did you mean the range a=1e-5..1e-1? The two choices are a=1e-5,1e-1"},
+		{"a=(1, 8)", "did you mean the range a=1..8? The two choices are a=1,8"},
+		{"a=[16,32,64]", "write choices without it: a=16,32,64"},
+		{"a=[x", "or JSON behind := as in 'a:=[1,2]'"},
+		{"a=1e-5,1e-1,log", `did you mean a=1e-5..1e-1:log? A text of that name goes as JSON: 'a:=["1e-5","1e-1","log"]'`},
+		{"a=1,2,4,ordinal", `modifiers stand behind a colon, as in 1,2,4:ordinal`},
+		{"a=1,2,..,8", "did you mean the range a=1..8? Choices are listed one by one"},
+		{"a=8,..,1", "list all values"},
+		{"a=1..8:lg", "the modifier :lg is unknown; did you mean :log? Known are log, revlog"},
+		{"a=1..8:Log", "did you mean :log?"},
+		{"a=1..8:defualt=3", "did you mean :default=3?"},
 
 		{"lr", `space: "lr" has no =; write the name, = and the values`},
 		{"", "has no ="},
@@ -396,9 +427,9 @@ func TestPoint(t *testing.T) {
 		{arg: "", err: "is no assignment"},
 		{arg: "lr=1,lr=2", err: "given twice"},
 		{arg: "x=1", err: "params.x: the space has no parameter x; it has lr, hidden, opt, s"},
-		{arg: "lr=1e-3,hidden=7,opt=x", err: "2 faults\nparams.hidden: it is 7, which is below the low end 8\nparams.opt: x is none of the choices; opt has sgd, adam"},
+		{arg: "lr=1e-3,hidden=7,opt=x", err: "2 faults\nparams.hidden: it is 7, which is below the low end 8; hidden has 8 .. 128\nparams.opt: x is none of the choices; opt has sgd, adam"},
 		{arg: `{"lr":`, err: "is no point"},
-		{arg: `{"lr":7}`, err: "params.lr: it is 7"},
+		{arg: `{"lr":7}`, err: "params.lr: it is 7, which is above the high end 0.1; lr has 1e-5 .. 0.1"},
 	} {
 		got, err := Point(s, tt.arg)
 		if tt.err == "" {

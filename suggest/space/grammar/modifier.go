@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gotuner/tuner/internal/nearest"
 	"github.com/gotuner/tuner/suggest/space"
 )
 
@@ -44,8 +45,15 @@ func (a *argument) unknownModifier(text string) error {
 	if text == "" {
 		return a.fault("nothing stands behind a colon").WithRemedy("leave the colon out, or write one of %s", knownModifiers)
 	}
-	return a.fault("the modifier :%s is unknown", text).
-		WithRemedy("known are %s; a choice that has a colon goes as JSON, as in '%s:=[\"http://a:80\",\"b\"]'", knownModifiers, a.name)
+	e := a.fault("the modifier :%s is unknown", text)
+	word, value, hasValue := strings.Cut(text, "=")
+	if near := nearest.Word(word, slices.Concat(bareModifiers, valueModifiers)); near != "" {
+		if hasValue {
+			near += "=" + value
+		}
+		return e.WithRemedy("did you mean :%s? Known are %s", near, knownModifiers)
+	}
+	return e.WithRemedy("known are %s; a choice that has a colon goes as JSON, as in '%s:=[\"http://a:80\",\"b\"]'", knownModifiers, a.name)
 }
 
 func (a *argument) has(word string) bool {

@@ -23,6 +23,9 @@ var (
 	date            = regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}`)
 )
 
+// spaced makes a colon of the space before a modifier.
+var spaced = strings.NewReplacer(" :", ":", ": ", ":", " ", ":")
+
 // rangeSpec reads LO..HI, LO..HI..STEP or LO..HI..xK. ok is false if the spec is
 // no range, and err is set if it looks as if it should be one.
 func (a *argument) rangeSpec() (r span, ok bool, err error) {
@@ -63,8 +66,13 @@ func (a *argument) noRange(parts []string) error {
 		switch {
 		case !strings.Contains(choice, ".."):
 		case startsLikeRange.MatchString(choice) && choice != a.spec:
-			return a.fault("%s is a list with the range %s in it", a.spec, choice).
-				WithRemedy("write one range, or list all values")
+			e := a.fault("%s is a list with the range %s in it", a.spec, choice)
+			if words, ok := a.trailingModifiers(choice); ok {
+				return e.WithRemedy("write modifiers behind a colon: %s:%s", choice, words)
+			}
+			return e.WithRemedy("write one range, or list all values")
+		case choice == a.spec && strings.Contains(choice, " ") && a.fits(spaced.Replace(choice)):
+			return a.fault("%s has spaces in it", a.spec).WithRemedy("did you mean %s=%s?", a.name, spaced.Replace(choice))
 		case startsLikeRange.MatchString(choice), choice == a.spec && !strings.ContainsAny(choice, `/\`) && choice != "..":
 			return a.fault("%s is no range", a.spec).WithRemedy("%s; a text that has two points goes as JSON: '%s'", form, asJSON(a.name, a.spec))
 		}

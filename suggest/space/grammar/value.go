@@ -44,7 +44,10 @@ func Value(p *space.Parameter, text string) (space.Value, error) {
 		}
 		v = f
 	}
-	return v, p.Check(v)
+	if err := p.Check(v); err != nil {
+		return v, fault("%s", reason(err))
+	}
+	return v, nil
 }
 
 func quoteIfEmpty(text string) string {
@@ -93,6 +96,20 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// withValues adds what a parameter may be to an error about its value.
+func withValues(s *space.Space, err error) error {
+	e, ok := errors.AsType[*types.Error](err)
+	if !ok || e.Remedy != "" {
+		return err
+	}
+	name, found := strings.CutPrefix(e.Field, "params.")
+	if i := s.Index(name); found && i >= 0 {
+		named := *e
+		return named.WithRemedy("%s has %s", name, valuesOf(s.Param(i), 200))
+	}
+	return err
+}
+
 // Assignment is one name=text of a point that a user gave.
 type Assignment struct{ Name, Text string }
 
@@ -126,7 +143,7 @@ func Point(s *space.Space, arg string) (types.Params, error) {
 		}
 		p, err := s.FromParams(params)
 		if err != nil {
-			return nil, err
+			return nil, withValues(s, err)
 		}
 		return s.Params(p), nil
 	}

@@ -350,20 +350,3 @@ func sparkline(values []float64, width int, ascii bool) string {
 	}
 	return string(out)
 }
-
-// Frame is what to write to a terminal that shows before lines of an earlier
-// block, with the cursor below them, so that it shows lines instead. It writes
-// over the old lines and clears only what is left of them, so nothing flickers.
-func Frame(before int, lines []string) string {
-	var b strings.Builder
-	if before > 0 {
-		b.WriteString("\x1b[" + strconv.Itoa(before) + "A\r")
-	}
-	for _, l := range lines {
-		b.WriteString(l + "\x1b[K\n")
-	}
-	if before > len(lines) {
-		b.WriteString("\x1b[J")
-	}
-	return b.String()
-}

@@ -3,6 +3,8 @@ package progress
 import (
 	"encoding/json"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -272,17 +274,92 @@ func TestSparkline(t *testing.T) {
 
 func TestFrame(t *testing.T) {
 	for _, tt := range []struct {
-		before int
+		before []string
 		lines  []string
 		want   string
 	}{
-		{0, []string{"a", "b"}, "a\x1b[K\nb\x1b[K\n"},
-		{2, []string{"a", "b"}, "\x1b[2A\ra\x1b[K\nb\x1b[K\n"},
-		{3, []string{"a"}, "\x1b[3A\ra\x1b[K\n\x1b[J"},
-		{1, nil, "\x1b[1A\r\x1b[J"},
+		{nil, []string{"a", "b"}, "a\x1b[K\nb\x1b[K\n"},
+		{[]string{"c", ""}, []string{"a", "b"}, "\x1b[2A\ra\x1b[K\nb\x1b[K\n"},
+		{[]string{"c", "", "d"}, []string{"a"}, "\x1b[3A\ra\x1b[K\n\x1b[J"},
+		{[]string{"c"}, nil, "\x1b[1A\r\x1b[J"},
+		// Made narrower, to four columns: 2 + 1 + 3 rows.
+		{[]string{"12345", "1234", "1\x1b[2m234567\x1b[0m89"}, []string{"a"}, "\x1b[6A\r\x1b[Ja\x1b[K\n"},
+		{[]string{"日本語"}, []string{"a"}, "\x1b[2A\r\x1b[Ja\x1b[K\n"},
+		{[]string{"1日本語日"}, []string{"a"}, "\x1b[3A\r\x1b[Ja\x1b[K\n"},
 	} {
-		if got := Frame(tt.before, tt.lines); got != tt.want {
-			t.Errorf("Frame(%d, %q) = %q, want %q", tt.before, tt.lines, got, tt.want)
+		if got := Frame(tt.before, 4, tt.lines); got != tt.want {
+			t.Errorf("Frame(%q, 4, %q) = %q, want %q", tt.before, tt.lines, got, tt.want)
+		}
+	}
+	if got := Frame([]string{"12345"}, 0, nil); got != "\x1b[1A\r\x1b[J" { // of an unknown width
+		t.Errorf("%q", got)
+	}
+}
+
+// Whatever widths a terminal takes that breaks its lines anew, nothing is left
+// of an earlier block, and nothing above it is touched.
+func TestNarrowerTerminal(t *testing.T) {
+	v := sample()
+	s := &screen{}
+	s.write("$ tuner sweep with words that are broken, too\n", 120)
+	var before []string
+	for _, width := range []int{120, 100, 41, 40, 17, 90, 30, 120} {
+		block := Block(v, Options{Width: width, Color: true})
+		s.write(Frame(before, width, block), width)
+		before = block
+		want := []string{"$ tuner sweep with words that are broken, too"}
+		for _, l := range block {
+			want = append(want, uncolored(l))
+		}
+		if d := cmp.Diff(want, s.lines); d != "" {
+			t.Fatalf("at %d columns (-want +got):\n%s", width, d)
+		}
+	}
+}
+
+// screen is as much of a terminal as a Frame needs: one that breaks its lines
+// anew when it is made another width. Between writes the cursor is below lines.
+type screen struct{ lines []string }
+
+func (s *screen) write(text string, width int) {
+	at := len(s.lines) // the line of the cursor, which stands at its beginning
+	for text != "" {
+		switch {
+		case strings.HasPrefix(text, "\x1b[J"):
+			s.lines, text = s.lines[:at], text[len("\x1b[J"):]
+		case upward.MatchString(text):
+			m := upward.FindStringSubmatch(text)
+			text = text[len(m[0]):]
+			n, _ := strconv.Atoi(m[1])
+			for n > 0 {
+				at--
+				n -= max((len([]rune(s.lines[at]))+width-1)/width, 1) // its letters are one column wide
+			}
+			if n < 0 {
+				panic("the cursor is in the middle of a broken line")
+			}
+		default:
+			l, rest, _ := strings.Cut(text, "\n")
+			s.lines = append(s.lines[:at:at], append([]string{uncolored(strings.TrimSuffix(l, "\x1b[K"))}, s.lines[min(at+1, len(s.lines)):]...)...)
+			at, text = at+1, rest
+		}
+	}
+	if at != len(s.lines) {
+		panic("the cursor is not below the lines")
+	}
+}
+
+var upward = regexp.MustCompile(`^\x1b\[([0-9]+)A\r`)
+
+func TestRoundedParameters(t *testing.T) {
+	p := Point{
+		Params: types.Params{{Name: "a", Value: 0.03668502190260973}, {Name: "b", Value: 0.3}, {Name: "c", Value: 1.0e-5}, {Name: "d", Value: int64(1234567890)}, {Name: "e", Value: "0.123456789012"}},
+		Texts:  []string{"0.03668502190260973", "0.30", "0.00001", "1234567890", "0.123456789012"},
+	}
+	want := []string{"0.03669", "0.30", "0.00001", "1234567890", "0.123456789012"}
+	for i := range want {
+		if got := p.text(i); got != want[i] {
+			t.Errorf("%s is shown as %s, want %s", p.Texts[i], got, want[i])
 		}
 	}
 }

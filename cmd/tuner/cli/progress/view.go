@@ -66,17 +66,31 @@ type Ended struct {
 
 // Point is the parameters of a trial. Texts, in the same order, are what the
 // command sees; without them the values are written in their canonical form.
+// Numbers with more digits than anybody reads are shown rounded.
 type Point struct {
 	Params types.Params
 	Texts  []string
 }
 
+// mostDigits is the length from which on a number is rounded.
+const mostDigits = 8
+
 // text is what to show of the i-th parameter.
 func (p *Point) text(i int) string {
-	if i < len(p.Texts) {
-		return p.Texts[i]
-	}
 	v := p.Params[i].Value
+	var text string
+	if i < len(p.Texts) {
+		text = p.Texts[i]
+	} else {
+		text = canonical(v)
+	}
+	if f, ok := v.(float64); ok && len(text) > mostDigits {
+		return number(f)
+	}
+	return text
+}
+
+func canonical(v any) string {
 	if s, ok := v.(string); ok {
 		return s
 	}
