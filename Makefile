@@ -24,10 +24,10 @@ COUNT ?= 1
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet lint fmt bench demo examples cross ci clean
+.PHONY: help build test race vet lint fmt bench bench-quick bench-peers demo examples cross ci clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/tuner and bin/digits, static and without cgo
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(GOBIN_DIR)/ ./cmd/tuner ./examples/digits
@@ -50,6 +50,21 @@ fmt: ## Format all Go files
 
 bench: ## Run the Go benchmarks: BENCH=regexp PKG=./... COUNT=10, two runs compared by benchstat
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)
+
+# What bench-quick and bench-peers compare; TUNER_BENCH_DATA names the data.
+OWN    ?= tpe,cmaes,qmc,random,goptuna-tpe,goptuna-cmaes
+PEERS  ?= optuna-tpe,optuna-cmaes,optuna-random,hyperopt-tpe,nevergrad,rustuna-tpe,cmaes-bipop
+TRIALS ?= 100
+SEEDS  ?= 5
+
+bench-quick: build ## Compare tuner's algorithms with goptuna's on the quick tier: TRIALS=100 SEEDS=5
+	bin/tuner bench run --tier quick --contenders $(OWN) --trials $(TRIALS) --seeds $(SEEDS) --out $(GOBIN_DIR)/bench/quick
+	bin/tuner bench report --in $(GOBIN_DIR)/bench/quick --baseline goptuna-tpe
+
+bench-peers: build ## Install the peers outside of the tree and compare with them on the dev tier: PEERS=… TRIALS= SEEDS=
+	benchmarks/peers/install.sh
+	bin/tuner bench run --tier dev --contenders $(OWN),$(PEERS) --trials $(TRIALS) --seeds $(SEEDS) --out $(GOBIN_DIR)/bench/dev
+	bin/tuner bench report --in $(GOBIN_DIR)/bench/dev --baseline optuna-tpe
 
 demo: export XDG_DATA_HOME := $(CURDIR)/$(GOBIN_DIR)/demo
 demo: build ## Tune a neural network on handwritten digits: N=30 trials, two at a time

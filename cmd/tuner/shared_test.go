@@ -48,6 +48,9 @@ func TestTwoStudiesShareAFile(t *testing.T) {
 // one goes on with the trials whose supervisor lives: none is run again.
 func TestOwnerAndGuestShareAStudy(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
 	for _, victim := range []string{"nobody", "owner", "guest"} {
 		t.Run(victim, func(t *testing.T) {
 			t.Parallel()
@@ -81,6 +84,9 @@ const long = `for i in 1 2 3; do echo step=$i v=$1; sleep 1; done`
 // the study or not; also what a detached one left.
 func TestSurvivorGoesOnWithRunningTrials(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
 	for _, c := range []struct {
 		name   string
 		owner  bool
@@ -109,6 +115,9 @@ func TestSurvivorGoesOnWithRunningTrials(t *testing.T) {
 // The supervisor died as well: its trials are lost, and run again at once.
 func TestSurvivorRunsAgainWhatIsLost(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
 	l := newLab(t)
 	owner := l.begin(4, long)
 	owner.shows("trial 1 running")
