@@ -22,6 +22,8 @@ const (
 	tries = 100
 	// maxPopulation bounds what restarts double.
 	maxPopulation = 1 << 16
+	// modelArm is the arm of points that a model proposes.
+	modelArm = Name + "-model"
 	// fallbackStream names the randomness of the points of last resort.
 	fallbackStream = Name + "/random"
 )
@@ -32,7 +34,7 @@ func Algorithm() suggest.Algorithm {
 		Name: Name,
 		Doc: "Covariance matrix adaptation: a cloud of points that moves, grows, shrinks and turns towards the good ones; " +
 			"for hundreds to many thousands of cheap trials, mostly of numbers.",
-		Version: 1,
+		Version: 2,
 		Settings: []trial.Setting{
 			{Name: "population", Type: trial.IntSetting, Min: new(float64(4)), Max: new(float64(maxPopulation)),
 				Doc: "Trials of a generation; auto is 4 + 3 ln(parameters), rounded down."},
@@ -44,6 +46,8 @@ func Algorithm() suggest.Algorithm {
 				Doc: "Adapts the learning rates to the noise: slower, and safer where results are noisy or have many local optima."},
 			{Name: "warm_start", Type: trial.BoolSetting, Default: true,
 				Doc: "Starts where the best tenth of the trials lies that the study already has, if 20 or more completed."},
+			{Name: "model", Type: trial.BoolSetting, Default: true,
+				Doc: "Tries the minimum of a quadratic model of recent trials once in a generation, while that is good; in spaces of continuous parameters only."},
 			{Name: "tolx", Type: trial.FloatSetting, Default: 1e-12, Min: new(float64(0)), Max: new(float64(1)),
 				Doc: "A search has converged when its deviations are below this share of the first ones."},
 			{Name: "tolfun", Type: trial.FloatSetting, Default: 1e-9, Min: new(float64(0)),
@@ -58,6 +62,7 @@ type settings struct {
 	sigma              float64
 	restarts           string
 	lrAdapt, warmStart bool
+	model              bool
 	tolX, tolFun       float64
 }
 
@@ -71,6 +76,7 @@ type CMAES struct {
 
 	run     *run
 	policy  policy
+	models  surrogate
 	started bool // a trial of run 0 was drawn
 	warmed  int  // results at the head of run 0's pool that its distribution is made of
 
@@ -103,7 +109,7 @@ func New(cfg suggest.Config) *CMAES {
 	s := &CMAES{
 		settings: settings{
 			sigma: c.Float("sigma"), restarts: c.String("restarts"), lrAdapt: c.Bool("lr_adapt"),
-			warmStart: c.Bool("warm_start"), tolX: c.Float("tolx"), tolFun: c.Float("tolfun"),
+			warmStart: c.Bool("warm_start"), model: c.Bool("model"), tolX: c.Float("tolx"), tolFun: c.Float("tolfun"),
 		},
 		seed: cfg.Seed, goal: cfg.Objectives[0].Goal, ledger: suggest.NewLedger(cfg),
 	}
@@ -120,10 +126,13 @@ func (s *CMAES) setSpace(sp *space.Space) {
 	n := len(s.layout.numbers)
 	s.y = make([]float64, n)
 	s.open = map[int64]*sample{}
+	s.models = newSurrogate(s.layout, s.model)
 	s.begin()
 	for _, f := range s.past {
 		if p, ok := f.known.In(sp); ok {
-			s.run.pool = append(s.run.pool, result{f.number, s.foreign(p), f.rank})
+			x := result{f.number, s.foreign(p), f.rank}
+			s.run.pool = append(s.run.pool, x)
+			s.models.learn(x)
 		}
 	}
 	s.warm()
@@ -150,6 +159,10 @@ func (s *CMAES) Observe(events []trial.Event) {
 // sampleOf is what the new trial is in coordinates: the draw of its number that
 // gives its point, if the current distribution gives it, else a foreign one.
 func (s *CMAES) sampleOf(number int64, p space.Point) *sample {
+	if x := s.models.take(p); x != nil {
+		delete(s.drafts, number)
+		return x
+	}
 	d, ok := s.drafts[number]
 	if ok {
 		delete(s.drafts, number)
@@ -235,21 +248,24 @@ func (s *CMAES) finish(e trial.Event) {
 // learn gives a result to the run, and follows up if that closes a generation.
 func (s *CMAES) learn(x result) {
 	r := s.run
-	flat, crowded := s.flat(x), 2*r.crowded >= r.population
-	if !r.add(x, s.layout) {
+	s.models.learn(x)
+	flat, crowded := s.flat(x), 2*r.crowded >= r.fresh && r.crowded > 0
+	if !r.add(x, s.layout, s.models.judge) {
 		s.warm()
 		return
 	}
 	s.drafts = nil
-	if r.gauss.broken || s.restarts != "none" && r.done(s.layout, s.tolX, s.tolFun, crowded, flat) {
+	if r.gauss.broken || s.restarts != "none" && r.done(s.layout, s.tolX, s.tolFun, crowded, flat, s.models.converged(s.tolFun)) {
 		s.restart()
+		return
 	}
+	s.models.propose(r, s.layout)
 }
 
 // flat reports whether the values of the pool and x are within tolFun. A result
 // without a value is not.
 func (s *CMAES) flat(x result) bool {
-	if s.run.fresh+1 < s.run.population {
+	if !s.run.closing(x.sample) {
 		return false // only asked when a generation closes
 	}
 	low, high := x.rank.a, x.rank.a
@@ -283,8 +299,13 @@ func (s *CMAES) Suggest(ctx context.Context, req suggest.Request) ([]suggest.Pro
 	return out, nil
 }
 
-// propose takes the first draw that is allowed.
+// propose takes the model's point, if there is one that no trial has yet, else the
+// first draw, that is allowed.
 func (s *CMAES) propose(ctx context.Context, ask *suggest.Ask, number int64) (suggest.Proposal, error) {
+	if d := s.models.proposal; d != nil && s.layout.space.Feasible(d.point) && !ask.Taken(d.point) &&
+		!slices.ContainsFunc(ask.Pending(), func(p suggest.Pending) bool { return slices.Equal(p.Point, d.point) }) {
+		return suggest.Proposal{Point: d.point, Arm: modelArm, Explain: s.explain()}, nil
+	}
 	r := suggest.Stream(s.seed, Name, number)
 	for range tries {
 		d := s.draw(r)
@@ -318,6 +339,15 @@ func (s *CMAES) explain() []byte {
 	return append(strconv.AppendFloat(b, s.run.gauss.sigma, 'g', 4, 64), '}')
 }
 
+// compareResults orders results from good to bad. Of equal ones a model's is the
+// last: it is the first trial of its generation, and the cloud would follow it
+// over every plateau.
 func compareResults(a, b result) int {
-	return cmp.Or(a.rank.compare(b.rank), cmp.Compare(a.number, b.number))
+	model := func(x result) int {
+		if x.sample.origin == modelled {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(a.rank.compare(b.rank), cmp.Compare(model(a), model(b)), cmp.Compare(a.number, b.number))
 }

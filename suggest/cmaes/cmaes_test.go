@@ -188,7 +188,7 @@ func TestConverges(t *testing.T) {
 			var needed []int
 			for seed := range int64(5) {
 				s := cube(t, tt.d)
-				n, _ := reach(t, build(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": "none"}),
+				n, _ := reach(t, build(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": "none", "model": false}),
 					suggesttest.Study{Space: s, Trials: 2 * tt.ref, Value: tt.value}, 1e-8)
 				needed = append(needed, n)
 			}
@@ -201,6 +201,54 @@ func TestConverges(t *testing.T) {
 	}
 }
 
+// With models a quadratic function is solved from about as many trials as the
+// model has terms, Rosenbrock's in two thirds of the trials of the package cmaes
+// (see TestConverges). And once the value stands still another search begins.
+func TestModelSaves(t *testing.T) {
+	tests := []struct {
+		name    string
+		value   objective
+		d, most int
+	}{
+		{"sphere", on(sphere), 5, 40},
+		{"sphere", on(sphere), 20, 80},
+		{"rotated ellipsoid", on(rotated(ellipsoid)), 5, 60},
+		{"rotated ellipsoid", on(rotated(ellipsoid)), 10, 150},
+		{"rosenbrock", on(rosenbrock), 5, 1300},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%s, %d coordinates", tt.name, tt.d), func(t *testing.T) {
+			var needed []int
+			for seed := range int64(5) {
+				s := cube(t, tt.d)
+				n, _ := reach(t, build(t, cmaes.Algorithm(), s, seed, nil),
+					suggesttest.Study{Space: s, Trials: 2 * tt.most, Value: tt.value}, 1e-8)
+				needed = append(needed, n)
+			}
+			slices.Sort(needed)
+			t.Logf("trials to 1e-8: %v", needed)
+			if needed[2] > tt.most {
+				t.Errorf("the median number of trials to 1e-8 is %d, want %d at most", needed[2], tt.most)
+			}
+		})
+	}
+	s := cube(t, 5)
+	l := suggesttest.Simulate(t.Context(), build(t, cmaes.Algorithm(), s, 1, nil), suggesttest.Study{Space: s, Trials: 150, Value: on(sphere)})
+	models := 0
+	for _, a := range l.Asks {
+		if a.Proposals[0].Arm == "cmaes-model" {
+			models++
+		}
+	}
+	var last struct{ Run int }
+	if err := json.Unmarshal(l.Asks[149].Proposals[0].Explain, &last); err != nil {
+		t.Fatal(err)
+	}
+	if last.Run == 0 || models < 5 || models > 30 {
+		t.Errorf("150 trials on a sphere: run %d at the end, %d proposals of models", last.Run, models)
+	}
+}
+
 // Parallel results are not lost: with 8 asynchronous workers the search needs
 // hardly more trials than with one.
 func TestParallelWastesNothing(t *testing.T) {
@@ -208,7 +256,7 @@ func TestParallelWastesNothing(t *testing.T) {
 	median := func(workers int) int {
 		var needed []int
 		for seed := range int64(9) {
-			n, _ := reach(t, build(t, cmaes.Algorithm(), s, seed, nil),
+			n, _ := reach(t, build(t, cmaes.Algorithm(), s, seed, map[string]any{"model": false}),
 				suggesttest.Study{Space: s, Trials: 3000, Workers: workers, Seed: uint64(seed), Value: on(rotated(ellipsoid))}, 1e-8)
 			needed = append(needed, n)
 		}
@@ -217,7 +265,7 @@ func TestParallelWastesNothing(t *testing.T) {
 	}
 	one, eight := median(1), median(8)
 	t.Logf("trials to 1e-8: %d with one worker, %d with eight", one, eight)
-	if float64(eight) > 1.5*float64(one) {
+	if float64(eight) > 1.3*float64(one) {
 		t.Errorf("eight workers need %d trials, one needs %d", eight, one)
 	}
 }
@@ -270,7 +318,7 @@ func TestMixedInteger(t *testing.T) {
 	}
 	solved := func(s *space.Space) (n int) {
 		for seed := range int64(9) {
-			needed, best := reach(t, build(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": "none"}),
+			needed, best := reach(t, build(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": "none", "model": false}),
 				suggesttest.Study{Space: s, Trials: 4000, Value: value}, 1e-6)
 			t.Logf("seed %d: %d trials, %g", seed, needed, best)
 			if best <= 1e-6 {
@@ -339,14 +387,14 @@ func TestCorner(t *testing.T) {
 	}
 }
 
-// Only the order of the values matters: another objective with the same order
+// Without models only the order of the values matters: another objective with the same order
 // gives the same points bit for bit. (Products with powers of two and cubes of
 // such values keep the order exactly.)
 func TestInvariance(t *testing.T) {
 	s := cube(t, 4)
 	f := on(rotated(ellipsoid))
 	run := func(g func(float64) float64) []space.Point {
-		l := suggesttest.Simulate(t.Context(), build(t, cmaes.Algorithm(), s, 3, nil), suggesttest.Study{
+		l := suggesttest.Simulate(t.Context(), build(t, cmaes.Algorithm(), s, 3, map[string]any{"model": false}), suggesttest.Study{
 			Space: s, Trials: 700, Workers: 4, Seed: 1,
 			Value: func(s *space.Space, p space.Point) float64 { return g(f(s, p)) }})
 		suggesttest.CheckLog(t, l)
@@ -423,13 +471,19 @@ func TestEnqueuedPointsCount(t *testing.T) {
 			}
 			sg.Observe(finishedAt(n, p[0].Point, 0))
 		}
-		p, err := sg.Suggest(t.Context(), suggest.Request{Numbers: []int64{1000}})
-		if err != nil {
-			t.Fatal(err)
+		mean := 0.0
+		for n := range int64(20) { // two at a time: the first may be a model's
+			p, err := sg.Suggest(t.Context(), suggest.Request{Numbers: []int64{1000 + 2*n, 1001 + 2*n}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mean += p[1].Point[0].(float64) / 20
 		}
-		return p[0].Point[0].(float64)
+		return mean
 	}
-	if with, without := centre(true), centre(false); with < without+1 {
+	with, without := centre(true), centre(false)
+	t.Logf("the search is at %g with good points at 4, at %g without", with, without)
+	if with < without+1 {
 		t.Errorf("the search is at %g with good points at 4, at %g without", with, without)
 	}
 }
@@ -503,7 +557,7 @@ func TestLearns(t *testing.T) {
 // What a proposal says of itself.
 func TestExplain(t *testing.T) {
 	s := cube(t, 3)
-	l := suggesttest.Simulate(t.Context(), build(t, cmaes.Algorithm(), s, 1, map[string]any{"population": 5}),
+	l := suggesttest.Simulate(t.Context(), build(t, cmaes.Algorithm(), s, 1, map[string]any{"population": 5, "model": false}),
 		suggesttest.Study{Space: s, Trials: 20, Value: on(sphere)})
 	for i, a := range l.Asks {
 		var e struct {
@@ -522,15 +576,16 @@ func TestExplain(t *testing.T) {
 // BenchmarkSuggest measures one proposal, its creation and its result included:
 // all of the search's work. Results are noise, so that it never ends.
 func BenchmarkSuggest(b *testing.B) {
-	for _, d := range []int{5, 20, 100} {
-		b.Run(map[int]string{5: "5", 20: "20", 100: "100"}[d], func(b *testing.B) {
+	for i := range 6 {
+		d, model := []int{5, 20, 100}[i/2], i%2 == 1
+		b.Run(fmt.Sprintf("%d/model=%t", d, model), func(b *testing.B) {
 			var params []space.Parameter
 			for i := range d {
 				params = append(params, space.Parameter{
 					Name: name("x", i/26) + name("", i%26), Kind: space.Float, Low: -5.0, High: 5.0})
 			}
 			s := newSpace(b, nil, params...)
-			sg := build(b, cmaes.Algorithm(), s, 1, map[string]any{"restarts": "none"})
+			sg := build(b, cmaes.Algorithm(), s, 1, map[string]any{"restarts": "none", "model": model})
 			events := make([]trial.Event, 2)
 			number := int64(0)
 			for b.Loop() {

@@ -10,7 +10,7 @@ import (
 func TestConforms(t *testing.T) {
 	for name, settings := range map[string]map[string]any{
 		"defaults": nil,
-		"other":    {"population": 6, "restarts": "ipop", "lr_adapt": true, "warm_start": false, "tolfun": 1e-3},
+		"other":    {"population": 6, "restarts": "ipop", "lr_adapt": true, "warm_start": false, "model": false, "tolfun": 1e-3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			suggesttest.Run(t, cmaes.Algorithm(), suggesttest.Options{Settings: settings})

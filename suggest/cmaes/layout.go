@@ -96,6 +96,20 @@ func (l *layout) encode(p space.Point, u []float64, c []int) {
 	}
 }
 
+// settle is the coordinates of the point that decode gives at u.
+func (l *layout) settle(u []float64) []float64 {
+	v := make([]float64, len(u))
+	for i := range u {
+		if d := &l.numbers[i]; d.levels == 0 {
+			v[i] = fold(u[i])
+		} else {
+			_, lower, upper := d.cell(u[i])
+			v[i] = (lower + upper) / 2
+		}
+	}
+	return v
+}
+
 // strip is the width, beyond each end of a continuous parameter, of the strip
 // that belongs to the end itself.
 const strip = 0.1

@@ -10,7 +10,7 @@ import (
 // and foreignShare if it came from elsewhere; all foreign ones together count
 // at most as much as the generation's own.
 const (
-	lateShare    = 0.5
+	lateShare    = 0.75
 	foreignShare = 0.5
 )
 
@@ -20,6 +20,7 @@ type origin uint8
 const (
 	drawn    origin = iota // from the distribution
 	fallback               // random, because no draw was allowed
+	modelled               // the minimum of a model
 	foreign                // proposed or enqueued by somebody else
 )
 
@@ -53,6 +54,7 @@ type run struct {
 
 	generation int
 	pool       []result // of the current generation, to be used when it closes
+	credits    float64  // of the pool
 	fresh      int      // how many of them belong to the generation
 	crowded    int      // how many of those are fallbacks that were crowded out
 	spent      int      // results used
@@ -61,31 +63,50 @@ type run struct {
 	why        string // reason of the end
 }
 
-// add takes a result; it reports whether a generation closed.
-func (r *run) add(x result, l *layout) bool {
+// credit is what x counts for the closing of the generation: 1 for one of its own
+// trials, less for a late one, 0 for those of others and of ended searches.
+func (r *run) credit(x *sample) float64 {
+	if x.origin == foreign || x.run != r.index {
+		return 0
+	}
+	return math.Pow(lateShare, float64(r.generation-x.generation))
+}
+
+// closing reports whether x closes the generation: own and late results together
+// count as many as the population, and at least one of them is its own.
+func (r *run) closing(x *sample) bool {
+	const rounding = 1e-9
+	c := r.credit(x)
+	return (r.fresh > 0 || c == 1) && r.credits+c >= float64(r.population)-rounding
+}
+
+// add takes a result; it reports whether a generation closed, of which judge
+// then sees the results, best first.
+func (r *run) add(x result, l *layout, judge func([]result)) bool {
 	s := x.sample
-	if s.origin != foreign {
-		if s.run != r.index {
-			return false // of a search that has ended; a restart is independent
-		}
-		if s.generation == r.generation {
-			r.fresh++
-			if s.crowded {
-				r.crowded++
-			}
+	if s.origin != foreign && s.run != r.index {
+		return false // of a search that has ended; a restart is independent
+	}
+	closing := r.closing(s)
+	r.credits += r.credit(s)
+	if s.origin != foreign && s.generation == r.generation {
+		r.fresh++
+		if s.crowded {
+			r.crowded++
 		}
 	}
 	r.pool = append(r.pool, x)
-	if r.fresh < r.population {
+	if !closing {
 		return false
 	}
+	slices.SortFunc(r.pool, compareResults)
+	judge(r.pool)
 	r.close(l)
 	return true
 }
 
-// close uses the pool to update the distributions.
+// close uses the pool, best first, to update the distributions.
 func (r *run) close(l *layout) {
-	slices.SortFunc(r.pool, compareResults)
 	k := weigh(len(l.numbers), r.importance())
 	steps, choices := make([]step, len(r.pool)), make([][]int, len(r.pool))
 	for i, x := range r.pool {
@@ -100,7 +121,7 @@ func (r *run) close(l *layout) {
 	r.remember()
 	r.spent += len(r.pool)
 	r.generation++
-	r.pool, r.fresh, r.crowded = r.pool[:0], 0, 0
+	r.pool, r.credits, r.fresh, r.crowded = r.pool[:0], 0, 0, 0
 }
 
 // stepOf is (v - mean)/(sigma·A), 0 where v is unknown.
@@ -161,8 +182,8 @@ const (
 
 // done reports whether the run has to end (Hansen 2016, B.3), and keeps why. It
 // is called when a generation has closed; flat says that all values of that
-// generation were within tolFun.
-func (r *run) done(l *layout, tolX, tolFun float64, crowded, flat bool) bool {
+// generation were within tolFun, settled that the models have converged.
+func (r *run) done(l *layout, tolX, tolFun float64, crowded, flat, settled bool) bool {
 	g := r.gauss
 	short := 10 + int(math.Ceil(30*float64(len(l.numbers))/float64(r.population)))
 	switch {
@@ -176,6 +197,8 @@ func (r *run) done(l *layout, tolX, tolFun float64, crowded, flat bool) bool {
 		r.why = "tolx"
 	case flat && len(r.bests) >= short && spread(r.bests[len(r.bests)-short:]) <= tolFun:
 		r.why = "tolfun"
+	case settled:
+		r.why = "settled"
 	case g.n > 0 && g.condition() > maxCondition:
 		r.why = "condition"
 	case r.stagnates(len(l.numbers)):

@@ -207,5 +207,6 @@ func (s *CMAES) restart() {
 	}
 	next.gauss = newGaussian(mean, next.sigma, ones, s.lrAdapt)
 	s.run = next
+	s.models.restart()
 	s.settle()
 }
