@@ -12,6 +12,7 @@ func TestConforms(t *testing.T) {
 		"defaults":    nil,
 		"independent": {"multivariate": false},
 		"exact":       {"above_cap": 0},
+		"optuna5":     {"rules": "optuna5"},
 		"few kernels": {"above_cap": 24},
 		"other":       {"startup": 1, "candidates": 3, "gamma": 0.5, "gamma_max": 1000, "liar": false},
 	} {

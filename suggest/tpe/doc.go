@@ -1,5 +1,6 @@
-// Package tpe is the tree-structured Parzen estimator in the form and with the
-// defaults of Optuna 5 (optuna/samplers/_tpe), written anew from its rules.
+// Package tpe is the tree-structured Parzen estimator in the form of Optuna 5
+// (optuna/samplers/_tpe), written anew from its rules, with four additions that
+// make it find better points. The setting rules=optuna5 leaves them out.
 //
 // Sources: Bergstra, Bardenet, Bengio and Kégl, "Algorithms for
 // Hyper-Parameter Optimization", NIPS 2011 (the method); Falkner, Klein and
@@ -35,6 +36,49 @@
 //   - Choices: 1/(m+1) for each choice and 1 more for the trial's own,
 //     normalised; the prior kernel is uniform.
 //
+// With rules=optuna5 this is what is done, and the suggestions have the
+// distribution of Optuna's (TestDistributionOfOptuna).
+//
+// # Additions
+//
+// What each was found to gain is the geometric mean, over the 60 problems of the
+// development tier of benchmarks/problems and ten seeds each, of the regret after
+// 100 trials, normalised by that of a random point and at least 1e-3, divided by
+// that of Optuna's rules. Not proposing points again gains 0.96, in front of
+// which the numbers stand.
+//
+//   - Start-up trials are a Latin hypercube (0.94 alone): every parameter has one
+//     of them in each tenth of its scale.
+//   - A good trial weighs by its improvement over the best of those that are not
+//     good (0.85 alone; 0.73 in 20 dimensions), 1 on average: Watanabe's "EI".
+//   - The best candidate is moved uphill in log l - log g, 20 small random steps
+//     (0.88 alone with 50; 0.67 on surrogates of real tuning data, whose optima
+//     often lie on the border). More candidates gained less for more time. Choices
+//     and numbers of up to six levels are not moved: to take the best of them each
+//     time is too greedy (tables: 0.68 without, 0.91 with).
+//   - In every trial of an even number the kernels of the bad ones are at least
+//     0.15 of the domain wide (with the first three: 0.74 without, 0.59 with).
+//     Narrow ones make g fall between the trials, so that proposals fill gaps; wide
+//     ones lead along the slope. Each alone is worse than both in turn. Above 512
+//     bad trials it is left out, for speed.
+//
+// All together, over the seeds 1 to 15: 0.63 (95 % interval 0.59 to 0.69); BBOB in
+// 5 dimensions 0.78, in 20 0.74, tables 0.76 (0.62 to 0.93), surrogates 0.30. They
+// were chosen on the seeds 1 to 10 (0.62); on 11 to 15 it is 0.66, and after 200
+// trials there the same. On the other groups, of which only the number of local steps
+// was chosen too: mixed 0.50, classic 0.85, conditional 1.06 (0.64 to 1.89), noisy 1.15 (0.95 to 1.38).
+//
+// Tried and not taken, because they gained nothing or lost: more good trials
+// (gamma 0.15, 0.2 and 0.25: 1.03, 1.07, 1.16), fewer (0.05: 1.07), 64 candidates
+// (0.96), candidates from wider kernels (0.97), narrower kernels of the good
+// (together with the first three: 0.75 to 0.80 against 0.74), bad trials that
+// do not fade, a fading prior, trials in which every parameter is modelled alone
+// (a quarter of them 0.98, half 1.00, all 1.17).
+//
+// What they cost: they are greedier. Where observations are very noisy, or where
+// several choices have to be right at once before any is seen to be good, Optuna's
+// rules found as good or better points, see the guide.
+//
 // # Conditional spaces
 //
 // As Optuna's group=True: parameters that were active in exactly the same
@@ -43,7 +87,7 @@
 // what is inactive under the proposed parents is dropped. With
 // multivariate=false every parameter is a group.
 //
-// # Deviations from Optuna 5
+// # Deviations from Optuna 5 under both rules
 //
 //   - Constraints on parameters are respected: candidates that violate one are
 //     set aside; see propose.

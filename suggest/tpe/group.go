@@ -81,12 +81,23 @@ type side struct {
 	sorted [][]entry // empty for categorical dimensions
 }
 
-// entry is a trial in the order of one dimension, with the kernel that it had
-// in the model before: what is dear to compute is mostly unchanged.
+// entry is a trial in the order of one dimension, with the kernels that it had
+// in the models before: what is dear to compute is mostly unchanged.
 type entry struct {
-	x                 float64
-	sd, inverse, bias float64 // sd 0: not computed
-	slot              int32
+	x    float64
+	slot int32
+	as   [2]computed // in a sharp and in a blurred model
+}
+
+const (
+	sharp = iota
+	blurry
+)
+
+// computed is a kernel; sd 0: not computed.
+type computed struct {
+	sd float64
+	shape
 }
 
 func (o *observations) compareEntries(a, b *entry) int {

@@ -19,6 +19,7 @@ type model struct {
 	good         []int32 // slots of the good trials, best first
 
 	candidates [][]float64
+	trial      []float64 // the point of a move
 	prospects  []prospect
 	scratch    scratch
 }
@@ -31,7 +32,11 @@ func (c *settings) nBelow(n int) int {
 // model builds the model. The pending trials are among the bad; they stand in o
 // as rows behind the finished ones while it works. The model is valid until the
 // next one is built, because they share their memory.
-func (o *observations) model(pending []suggest.Pending) *model {
+func (o *observations) model(pending []suggest.Pending) *model { return o.blurred(pending, 0) }
+
+// blurred is the model in which the bad trials have at least this bandwidth, as
+// a share of the domain.
+func (o *observations) blurred(pending []suggest.Pending, blur float64) *model {
 	o.flush()
 	n := len(o.ranks)
 	if o.c.liar {
@@ -43,7 +48,7 @@ func (o *observations) model(pending []suggest.Pending) *model {
 	defer o.truncate(n)
 
 	b := &o.build
-	b.o = o
+	b.o, b.blur = o, blur
 	b.kernel = slices.Grow(b.kernel[:0], total)[:total]
 	b.liars = b.liars[:0]
 	for s := n; s < total; s++ {
@@ -62,6 +67,7 @@ func (o *observations) model(pending []suggest.Pending) *model {
 // builder makes the densities of a model; it keeps the memory for the next one.
 type builder struct {
 	o      *observations
+	blur   float64
 	liars  []int32 // slots of pending trials
 	kernel []int32 // by slot: its kernel in the mixture under work
 	result model
@@ -77,7 +83,7 @@ func (b *builder) good(g *group) {
 	b.own = b.own[:0]
 	b.order = append(b.order[:0], g.lower.order...)
 	g.good.reach, g.good.narrow = reach, narrow
-	g.good.reset(weights(g.good.weight[:0], len(b.order), b.o.c.priorWeight))
+	g.good.reset(b.goodWeights(g.good.weight[:0]))
 	b.kernels(g, &g.lower, &g.good, true)
 }
 
@@ -148,11 +154,11 @@ func (b *builder) kernels(g *group, d *side, m *mixture, good bool) {
 			continue
 		}
 		b.merge(j, d.sorted[i])
-		prior := q.dim.broad
+		prior, blur := q.dim.broad, b.blur
 		if good {
-			prior = q.dim.own
+			prior, blur = q.dim.own, 0
 		}
-		b.numeric(q, count, prior)
+		b.numeric(q, count, prior, blur)
 	}
 }
 
@@ -179,50 +185,56 @@ func (b *builder) merge(j int, sorted []entry) {
 }
 
 // numeric builds the kernels of the line in a numeric dimension with this prior
-// kernel; count is the number of trials that they stand for.
-func (b *builder) numeric(q *kernels, count int, prior normal) {
+// kernel and least bandwidth; count is the number of trials that they stand for.
+func (b *builder) numeric(q *kernels, count int, prior normal, blur float64) {
 	d, n := q.dim, len(b.line)
 	b.x, b.sd = slices.Grow(b.x[:0], n)[:n], slices.Grow(b.sd[:0], n)[:n]
 	for i, e := range b.line {
 		b.x[i] = e.x
 	}
 	bandwidths(b.sd, b.x, count, d.low, d.high)
-	for i, e := range b.line {
-		if e.sd != b.sd[i] {
-			d.compute(e, b.sd[i])
+	as := sharp
+	if blur > 0 && d.fine() && n <= blurKernels {
+		as = blurry
+		for i := range b.sd {
+			b.sd[i] = max(b.sd[i], blur*(d.high-d.low))
 		}
 	}
-	last := entry{x: prior.mean}
-	d.compute(&last, prior.sd)
+	for i, e := range b.line {
+		if e.as[as].sd != b.sd[i] {
+			e.as[as] = d.compute(e.x, b.sd[i])
+		}
+	}
+	last := d.compute(prior.mean, prior.sd)
 	if d.kind == continuous {
 		q.shapes, q.top = slices.Grow(q.shapes[:0], n+1)[:n+1], last.bias
 		for _, e := range b.line {
-			q.shapes[b.kernel[e.slot]] = shape{e.x, e.inverse, e.bias}
-			q.top = max(q.top, e.bias)
+			q.shapes[b.kernel[e.slot]] = e.as[as].shape
+			q.top = max(q.top, e.as[as].bias)
 		}
-		q.shapes[n] = shape{last.x, last.inverse, last.bias}
+		q.shapes[n] = last.shape
 		return
 	}
 	q.shapes, q.shape = q.shapes[:0], slices.Grow(q.shape[:0], n+1)[:n+1]
 	for i, e := range b.line {
 		// Equal observations are neighbours here and mostly have equal deviations.
-		if i == 0 || e.x != b.x[i-1] || e.sd != b.sd[i-1] {
-			q.shapes = append(q.shapes, shape{e.x, e.inverse, e.bias})
+		if i == 0 || e.x != b.x[i-1] || b.sd[i] != b.sd[i-1] {
+			q.shapes = append(q.shapes, e.as[as].shape)
 		}
 		q.shape[b.kernel[e.slot]] = int32(len(q.shapes) - 1)
 	}
-	q.shapes = append(q.shapes, shape{last.x, last.inverse, last.bias})
+	q.shapes = append(q.shapes, last.shape)
 	q.shape[n] = int32(len(q.shapes) - 1)
 	q.forget()
 }
 
-// compute makes the kernel of an entry.
-func (d *dim) compute(e *entry, sd float64) {
-	e.sd, e.inverse = sd, 1/sd
-	e.bias = -d.logMass(e.x, sd)
+// compute makes the kernel at x.
+func (d *dim) compute(x, sd float64) computed {
+	bias := -d.logMass(x, sd)
 	if d.kind == continuous {
-		e.bias = e.bias - math.Log(sd) - logSqrt2Pi
+		bias = bias - math.Log(sd) - logSqrt2Pi
 	}
+	return computed{sd, shape{x, 1 / sd, bias}}
 }
 
 // scratch is the memory in which densities are computed.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/random"
 	"github.com/gotuner/tuner/suggest/space"
 )
 
@@ -29,24 +30,35 @@ const (
 //     candidates that do not, of up to rounds draws;
 //  3. else the best neighbour, one step in one parameter, of the point of 1;
 //  4. else a random point.
+//
+// The candidate of 1 or 2 is then polished.
 func (t *TPE) propose(ctx context.Context, ask *suggest.Ask, number int64) (suggest.Proposal, error) {
 	if t.obs.scored < t.startup || len(t.obs.dims) == 0 {
+		if p := t.start(ask, number); p != nil {
+			return suggest.Proposal{Point: p, Arm: random.Name}, nil
+		}
 		return t.fallback(ctx, ask, number)
 	}
-	m := t.obs.model(ask.Pending())
-	c := chooser{space: t.ledger.Space(), ask: ask, model: m}
+	blur := t.blur
+	if number%2 != 0 {
+		blur = 0
+	}
+	m := t.obs.blurred(ask.Pending(), blur)
+	c := chooser{space: t.ledger.Space(), ask: ask, model: m, free: t.unrestricted()}
 	r := suggest.Stream(t.seed, Name, number)
 	drawn := m.draw(r, t.candidates)
 	x := m.best(drawn)
 	best := c.point(x)
 	if c.allowed(best) {
-		return t.proposal(&c, best, x), nil
+		p, x := c.polish(r, best, x, t.polish)
+		return t.proposal(&c, p, x), nil
 	}
 	for range rounds {
 		if err := ctx.Err(); err != nil {
 			return suggest.Proposal{}, err
 		}
 		if p, x := c.choose(drawn); p != nil {
+			p, x = c.polish(r, p, x, t.polish)
 			return t.proposal(&c, p, x), nil
 		}
 		drawn = m.draw(r, t.candidates)
@@ -68,6 +80,7 @@ type chooser struct {
 	space *space.Space
 	ask   *suggest.Ask
 	model *model
+	free  bool // every point is allowed
 }
 
 // point is the point at x, its inactive parameters left out.

@@ -13,14 +13,25 @@ import (
 // Name is the algorithm's name, and that of its streams of randomness.
 const Name = "tpe"
 
-// Algorithm describes TPE. The defaults are those of Optuna 5.
+const (
+	// rulesTuner are Optuna 5's with the additions of the package's
+	// documentation, rulesOptuna without them.
+	rulesTuner  = "tuner"
+	rulesOptuna = "optuna5"
+)
+
+// Algorithm describes TPE.
 func Algorithm() suggest.Algorithm {
 	return suggest.Algorithm{
 		Name: Name,
 		Doc: "Tree-structured Parzen estimator: proposes where good trials are dense and bad ones are not; " +
 			"any space, cheap.",
-		Version: 2,
+		Version: 3,
 		Settings: []trial.Setting{
+			{Name: "rules", Type: trial.StringSetting, Default: rulesTuner, Choices: []string{rulesTuner, rulesOptuna},
+				Doc: "optuna5 follows Optuna 5 exactly, tuner adds what finds better points: evenly spread start-up trials, " +
+					"good trials weighted by how good they are, a bad density that is blurred in every second trial, " +
+					"and a local search for the best candidate."},
 			{Name: "startup", Type: trial.IntSetting, Default: int64(10), Min: new(float64(1)),
 				Doc: "Random trials that must have completed or been pruned before the model is used."},
 			{Name: "candidates", Type: trial.IntSetting, Default: int64(24), Min: new(float64(1)), Max: new(float64(100_000)),
@@ -48,6 +59,15 @@ type settings struct {
 	aboveCap                      int // 0 none
 	gamma, priorWeight            float64
 	multivariate, liar            bool
+	additions
+}
+
+// additions are what goes beyond Optuna 5; its rules are their zero value.
+type additions struct {
+	latin  bool    // start-up trials are a Latin hypercube
+	byGain bool    // good trials weigh by their improvement
+	blur   float64 // least bandwidth of the bad trials in every second trial
+	polish int     // steps of the local search
 }
 
 // TPE is the suggester.
@@ -56,6 +76,8 @@ type TPE struct {
 	seed   int64
 	goal   types.Goal
 	ledger *suggest.Ledger
+	// repeats says that points may be proposed again.
+	repeats bool
 	// results are the finished trials that tell something, kept for a new
 	// version of the space; obs are the same in the current one.
 	results []result
@@ -85,7 +107,10 @@ func New(cfg suggest.Config) *TPE {
 			liar:         s.Bool("liar"),
 		},
 		seed: cfg.Seed, goal: cfg.Objectives[0].Goal,
-		ledger: suggest.NewLedger(cfg),
+		ledger: suggest.NewLedger(cfg), repeats: cfg.Repeats(),
+	}
+	if s.String("rules") == rulesTuner {
+		t.additions = additions{latin: true, byGain: true, blur: 0.15, polish: 20}
 	}
 	t.obs = newObservations(cfg.Space, &t.settings)
 	return t
