@@ -109,7 +109,8 @@ func New(cfg suggest.Config) *TPE {
 		seed: cfg.Seed, goal: cfg.Objectives[0].Goal,
 		ledger: suggest.NewLedger(cfg), repeats: cfg.Repeats(),
 	}
-	if s.String("rules") == rulesTuner {
+	// The additions take results at their word, which costs where they are noisy.
+	if s.String("rules") == rulesTuner && !t.repeats {
 		t.additions = additions{latin: true, byGain: true, blur: 0.15, polish: 20}
 	}
 	t.obs = newObservations(cfg.Space, &t.settings)
