@@ -144,7 +144,7 @@ func TestNotes(t *testing.T) {
 		{`sh|-c|p "$TUNER_PARAMS_FILE"`, nil, nil},
 		{"p", nil, []string{"the command has no placeholder: --lr=VALUE --opt=VALUE is appended to it; write {args} or {lr} where it belongs to place values yourself"}},
 		{"p|{lr}", nil, []string{"the command never sees opt: its value changes nothing unless the program reads TUNER_PARAM_OPT or params.json itself; add {--opt}, or {args} for all"}},
-		{"p|{trial.dir}", nil, []string{"the command never sees lr, opt: its value changes nothing unless the program reads TUNER_PARAM_LR or params.json itself; add {--lr}, or {args} for all"}},
+		{"p|{trial.dir}", nil, []string{"the command never sees lr, opt: their values change nothing unless the program reads TUNER_PARAM_LR or params.json itself; add {--lr}, or {args} for all"}},
 		{`sh|-c|p "$TUNER_PARAM_OTP"|{args}`, nil, []string{"the command reads TUNER_PARAM_OTP, which belongs to no parameter"}},
 		{"p|{args}", []string{"epoch"}, []string{"--literal epoch is not needed: {epoch} does not occur in the command"}},
 		{"bash|-c|make", nil, []string{"the command has no placeholder: --lr=VALUE --opt=VALUE is appended to it; write {args} or {lr} where it belongs to place values yourself" +

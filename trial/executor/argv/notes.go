@@ -82,8 +82,12 @@ func (p *parser) notes(literals []string) []string {
 		}
 	}
 	if len(unseen) > 0 {
-		out = append(out, fmt.Sprintf("the command never sees %s: its value changes nothing unless the program reads %s or params.json itself; add {--%s}, or {args} for all",
-			strings.Join(unseen, ", "), procenv.ParamVar(unseen[0]), unseen[0]))
+		value := "its value changes"
+		if len(unseen) > 1 {
+			value = "their values change"
+		}
+		out = append(out, fmt.Sprintf("the command never sees %s: %s nothing unless the program reads %s or params.json itself; add {--%s}, or {args} for all",
+			strings.Join(unseen, ", "), value, procenv.ParamVar(unseen[0]), unseen[0]))
 	}
 	for _, l := range literals {
 		if !p.literals[unbraced(l)] {
