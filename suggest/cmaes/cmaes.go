@@ -92,7 +92,7 @@ type CMAES struct {
 type finished struct {
 	number int64
 	known  suggest.Known
-	rank   rank
+	rank   suggest.Rank
 }
 
 type draft struct {
@@ -230,7 +230,7 @@ func (s *CMAES) finish(e trial.Event) {
 	if !isOpen {
 		return // created in a version of the space that is not known here
 	}
-	rank, counts := rankOf(e.Finish, s.goal)
+	rank, counts := suggest.RankOf(e.Finish, s.goal)
 	if !counts {
 		return
 	}
@@ -268,15 +268,15 @@ func (s *CMAES) flat(x result) bool {
 	if !s.run.closing(x.sample) {
 		return false // only asked when a generation closes
 	}
-	low, high := x.rank.a, x.rank.a
-	if x.rank.class != completed {
+	low, high := x.rank.A, x.rank.A
+	if x.rank.Class != suggest.RankCompleted {
 		return false
 	}
 	for _, y := range s.run.pool {
-		if y.rank.class != completed {
+		if y.rank.Class != suggest.RankCompleted {
 			return false
 		}
-		low, high = min(low, y.rank.a), max(high, y.rank.a)
+		low, high = min(low, y.rank.A), max(high, y.rank.A)
 	}
 	return high-low <= s.tolFun
 }
@@ -349,5 +349,5 @@ func compareResults(a, b result) int {
 		}
 		return 0
 	}
-	return cmp.Or(a.rank.compare(b.rank), cmp.Compare(model(a), model(b)), cmp.Compare(a.number, b.number))
+	return cmp.Or(a.rank.Compare(b.rank), cmp.Compare(model(a), model(b)), cmp.Compare(a.number, b.number))
 }

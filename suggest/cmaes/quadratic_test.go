@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/gotuner/tuner/suggest"
 	"gonum.org/v1/gonum/floats"
 )
 
@@ -123,9 +124,9 @@ func TestWithin(t *testing.T) {
 // better.
 func TestPause(t *testing.T) {
 	pool := func(own float64, others ...float64) (out []result) {
-		out = append(out, result{0, &sample{origin: modelled}, rank{a: own}})
+		out = append(out, result{0, &sample{origin: modelled}, suggest.Rank{A: own}})
 		for i, v := range others {
-			out = append(out, result{int64(i + 1), &sample{}, rank{a: v}})
+			out = append(out, result{int64(i + 1), &sample{}, suggest.Rank{A: v}})
 		}
 		return out
 	}

@@ -3,6 +3,8 @@ package cmaes
 import (
 	"math"
 	"slices"
+
+	"github.com/gotuner/tuner/suggest"
 )
 
 // A result that was not drawn from the generation that it is counted in has the
@@ -38,7 +40,7 @@ type sample struct {
 type result struct {
 	number int64
 	sample *sample
-	rank   rank
+	rank   suggest.Rank
 }
 
 // run is one start of the search with its distribution.
@@ -161,11 +163,11 @@ func (r *run) importance() []float64 {
 // criteria to stop. Results without a value are infinite.
 func (r *run) remember() {
 	best, middle := math.Inf(1), math.Inf(1)
-	if x := r.pool[0]; x.rank.class == completed {
-		best = x.rank.a
+	if x := r.pool[0]; x.rank.Class == suggest.RankCompleted {
+		best = x.rank.A
 	}
-	if x := r.pool[(len(r.pool)-1)/2]; x.rank.class == completed {
-		middle = x.rank.a
+	if x := r.pool[(len(r.pool)-1)/2]; x.rank.Class == suggest.RankCompleted {
+		middle = x.rank.A
 	}
 	r.bests = append(r.bests, best)
 	r.medians = append(r.medians, middle)

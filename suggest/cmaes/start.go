@@ -59,7 +59,7 @@ func (s *CMAES) warm() {
 	}
 	var good []result
 	for _, x := range s.run.pool {
-		if x.rank.class == completed {
+		if x.rank.Class == suggest.RankCompleted {
 			good = append(good, x)
 		}
 	}

@@ -3,6 +3,7 @@ package cmaes
 import (
 	"slices"
 
+	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
 )
 
@@ -53,14 +54,14 @@ func (s *surrogate) restart() {
 
 // learn takes a completed trial.
 func (s *surrogate) learn(x result) {
-	if !s.on || x.rank.class != completed {
+	if !s.on || x.rank.Class != suggest.RankCompleted {
 		return
 	}
 	v := s.layout.settle(x.sample.v)
 	if len(s.archive) >= 2*s.keep {
 		s.archive = slices.Delete(s.archive, 0, len(s.archive)-s.keep)
 	}
-	s.archive = append(s.archive, observation{v, x.rank.a})
+	s.archive = append(s.archive, observation{v, x.rank.A})
 }
 
 // converged reports whether the last proposals were good and had the same value.
@@ -78,13 +79,13 @@ func (s *surrogate) judge(pool []result) {
 	}
 	better := -1 // itself
 	for _, x := range pool {
-		if x.rank.compare(pool[i].rank) <= 0 {
+		if x.rank.Compare(pool[i].rank) <= 0 {
 			better++
 		}
 	}
 	if better < winners {
 		s.interval, s.pause = 1, 0
-		s.minima = append(s.minima, pool[i].rank.a)
+		s.minima = append(s.minima, pool[i].rank.A)
 		return
 	}
 	s.minima = s.minima[:0]

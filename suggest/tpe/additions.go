@@ -74,12 +74,12 @@ func (b *builder) goodWeights(w []float64) []float64 {
 		return w
 	}
 	edge := o.ranks[o.good[len(o.good)-1]]
-	if len(o.rest) > 0 && o.ranks[o.rest[0]].class == completed {
+	if len(o.rest) > 0 && o.ranks[o.rest[0]].Class == suggest.RankCompleted {
 		edge = o.ranks[o.rest[0]]
 	}
 	gain := func(s int32) float64 {
-		if r := o.ranks[s]; r.class == completed && edge.class == completed {
-			return math.Max(edge.a-r.a, 0)
+		if r := o.ranks[s]; r.Class == suggest.RankCompleted && edge.Class == suggest.RankCompleted {
+			return math.Max(edge.A-r.A, 0)
 		}
 		return 0
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
@@ -48,7 +47,7 @@ func TestWeightsByGain(t *testing.T) {
 	weigh := func(a additions, value func(i int) float64) []float64 {
 		o := newObservations(s, &settings{gamma: 0.1, gammaMax: 25, priorWeight: 1, multivariate: true, additions: a})
 		for i := range 40 {
-			o.add(int64(i), space.Point{float64(i) / 40}, rank{a: value(i)})
+			o.add(int64(i), space.Point{float64(i) / 40}, suggest.Rank{A: value(i)})
 		}
 		return o.model(nil).groups[0].good.weight
 	}
@@ -77,7 +76,7 @@ func TestBlur(t *testing.T) {
 	o := newObservations(mustSpace(t, rangeOf("x", 0.0, 1.0, ""), rangeOf("few", int64(1), int64(6), "")),
 		&settings{gamma: 0.1, gammaMax: 25, priorWeight: 1, multivariate: true})
 	for i := range 60 {
-		o.add(int64(i), space.Point{math.Mod(float64(i)*0.618, 1), int64(1 + i%6)}, rank{a: float64(i)})
+		o.add(int64(i), space.Point{math.Mod(float64(i)*0.618, 1), int64(1 + i%6)}, suggest.Rank{A: float64(i)})
 	}
 	least := func(q *kernels) float64 {
 		sd := math.Inf(1)
@@ -110,7 +109,7 @@ func TestPolish(t *testing.T) {
 	o := newObservations(s, &settings{gamma: 0.1, gammaMax: 25, priorWeight: 1, multivariate: true})
 	for i := range 60 {
 		x, y := math.Mod(float64(i)*0.618, 1), math.Mod(float64(i)*0.755, 1)
-		o.add(int64(i), space.Point{x, y}, rank{a: (x - 0.5) * (x - 0.5) * (y - 0.5)})
+		o.add(int64(i), space.Point{x, y}, suggest.Rank{A: (x - 0.5) * (x - 0.5) * (y - 0.5)})
 	}
 	l := suggest.NewLedger(suggest.Config{Space: s})
 	c := chooser{space: s, ask: l.Ask(nil), model: o.model(nil)}

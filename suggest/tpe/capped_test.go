@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
 )
@@ -37,7 +36,7 @@ func history(d, n int, to ...*observations) {
 			p[j], value = x, value+(x-0.3)*(x-0.3)
 		}
 		for _, o := range to {
-			o.add(int64(i), p, rank{a: value})
+			o.add(int64(i), p, suggest.Rank{A: value})
 		}
 	}
 }
@@ -120,7 +119,7 @@ func TestBoundsLoseNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				o.add(int64(i), p, rank{a: r.Float64()})
+				o.add(int64(i), p, suggest.Rank{A: r.Float64()})
 			}
 			p, err := s.SampleFeasible(r)
 			if err != nil {

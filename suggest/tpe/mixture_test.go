@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
+	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
 )
 
@@ -95,7 +95,7 @@ func mixtures(t testing.TB, s *space.Space, points ...space.Point) (*observation
 			if err := s.Validate(p); err != nil {
 				t.Fatal(err)
 			}
-			o.add(int64(i), p, rank{a: float64(i)})
+			o.add(int64(i), p, suggest.Rank{A: float64(i)})
 		}
 		return o, o.model(nil)
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
@@ -49,7 +48,7 @@ func TestSplitOrder(t *testing.T) {
 	s := mustSpace(t, rangeOf("x", 0.0, 1.0, ""))
 	o := newObservations(s, &settings{gamma: 1, gammaMax: 100, priorWeight: 1, multivariate: true})
 	for _, n := range []int{4, 13, 0, 1, 2, 12, 11, 10, 3, 5, 9, 8, 7, 6} { // the order of arrival
-		if r, ok := rankOf(finishes[n], types.Minimize); ok {
+		if r, ok := suggest.RankOf(finishes[n], types.Minimize); ok && r.Class != suggest.RankFailed {
 			o.add(int64(n), space.Point{float64(n) / 20}, r)
 		}
 		o.flush()
@@ -67,7 +66,7 @@ func TestSplitOrder(t *testing.T) {
 	if m := o.model(nil); m.below != 11 || m.above != 1 {
 		t.Errorf("the trial without a result is not the only bad one: %d good, %d bad", m.below, m.above)
 	}
-	if r, _ := rankOf(value(types.Completed, 1, 3), types.Maximize); r.a != -3 {
+	if r, _ := suggest.RankOf(value(types.Completed, 1, 3), types.Maximize); r.A != -3 {
 		t.Errorf("maximised 3 ranks as %v", r)
 	}
 }
@@ -85,11 +84,11 @@ func conditional(t *testing.T) *space.Space {
 func TestGroups(t *testing.T) {
 	c := &settings{gamma: 0.5, gammaMax: 25, priorWeight: 1, multivariate: true}
 	o := newObservations(conditional(t), c)
-	o.add(0, space.Point{"sgd", 0.5, 0.1, nil, nil}, rank{})
+	o.add(0, space.Point{"sgd", 0.5, 0.1, nil, nil}, suggest.Rank{})
 	if d := cmp.Diff([][]int{{0, 1, 2}, {3, 4}}, o.partition()); d != "" {
 		t.Errorf("after sgd alone: %s", d)
 	}
-	o.add(1, space.Point{"adam", 0.5, nil, 0.1, 0.2}, rank{a: 1})
+	o.add(1, space.Point{"adam", 0.5, nil, 0.1, 0.2}, suggest.Rank{A: 1})
 	if d := cmp.Diff([][]int{{0, 1}, {2}, {3, 4}}, o.partition()); d != "" {
 		t.Errorf("after both: %s", d)
 	}
@@ -133,9 +132,9 @@ func TestIncrementalModel(t *testing.T) {
 		one, all := newObservations(s, &c), newObservations(s, &c)
 		for i := range n {
 			number := (i * 37) % n // they finish out of order
-			r := rank{a: float64(number % 17)}
+			r := suggest.Rank{A: float64(number % 17)}
 			if i%13 == 0 {
-				r = rank{class: infeasible}
+				r = suggest.Rank{Class: suggest.RankInfeasible}
 			}
 			one.add(int64(number), point(number), r)
 			all.add(int64(number), point(number), r)

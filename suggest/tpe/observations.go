@@ -4,79 +4,9 @@ import (
 	"cmp"
 	"math"
 
-	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
-	"github.com/gotuner/tuner/trial"
 )
-
-// rank orders trials from good to bad: first by class, then by a, then by b,
-// then by number.
-type rank struct {
-	class class
-	a, b  float64
-}
-
-type class uint8
-
-const (
-	completed  class = iota // a: value
-	pruned                  // a: -step, b: value there
-	violating               // a: sum of the violations
-	infeasible              // no usable result; never among the good
-)
-
-// rankOf is the rank of a finished trial; ok is false if it tells nothing.
-// Values are turned so that smaller is better.
-func rankOf(f *trial.Finish, goal types.Goal) (r rank, ok bool) {
-	if f == nil {
-		return rank{}, false
-	}
-	value := math.NaN()
-	if len(f.Values) > 0 {
-		value = f.Values[0]
-	}
-	if goal == types.Maximize {
-		value = -value
-	}
-	switch f.State {
-	case types.Completed:
-		r = rank{class: completed, a: value}
-		if math.IsNaN(value) {
-			return rank{class: infeasible}, true
-		}
-	case types.Pruned:
-		if math.IsNaN(value) {
-			value = math.Inf(1)
-		}
-		r = rank{class: pruned, a: -float64(f.Step), b: value}
-	case types.Infeasible:
-		return rank{class: infeasible}, true
-	case types.Failed, types.Cancelled, types.Queued, types.Running, types.Paused:
-		return rank{}, false
-	}
-	if v := violation(f.Violations); v > 0 {
-		return rank{class: violating, a: v}, true
-	}
-	return r, true
-}
-
-// violation is the sum of the positive violations; an unknown one is infinite.
-func violation(vs []float64) float64 {
-	sum := 0.0
-	for _, v := range vs {
-		switch {
-		case math.IsNaN(v):
-			return math.Inf(1)
-		case v > 0:
-			sum += v
-		}
-	}
-	return sum
-}
-
-func (r rank) compare(q rank) int {
-	return cmp.Or(cmp.Compare(r.class, q.class), cmp.Compare(r.a, q.a), cmp.Compare(r.b, q.b))
-}
 
 // observations are the finished trials as columns. A trial is a slot, in the
 // order of arrival.
@@ -84,7 +14,7 @@ type observations struct {
 	c       *settings
 	dims    []*dim
 	numbers []int64
-	ranks   []rank
+	ranks   []suggest.Rank
 	x       [][]float64 // by dimension and slot; NaN inactive
 	// signature is, by dimension, a hash of the trials in which it was active:
 	// dimensions with equal ones form a group.
@@ -116,7 +46,7 @@ func newObservations(s *space.Space, c *settings) *observations {
 }
 
 // add appends a finished trial.
-func (o *observations) add(number int64, p space.Point, r rank) {
+func (o *observations) add(number int64, p space.Point, r suggest.Rank) {
 	for j := range o.dims {
 		if p[o.dims[j].index] != nil {
 			o.signature[j] = combine(o.signature[j], uint64(number))
@@ -125,7 +55,7 @@ func (o *observations) add(number int64, p space.Point, r rank) {
 	o.appendRow(number, p)
 	o.ranks = append(o.ranks, r)
 	o.isGood = append(o.isGood, false)
-	if r.class != infeasible {
+	if r.Class != suggest.RankInfeasible {
 		o.scored++
 	}
 }
@@ -162,7 +92,7 @@ func (o *observations) compareNumbers(s, t int32) int {
 
 // compareRanks orders slots from good to bad.
 func (o *observations) compareRanks(s, t int32) int {
-	return cmp.Or(o.ranks[s].compare(o.ranks[t]), o.compareNumbers(s, t))
+	return cmp.Or(o.ranks[s].Compare(o.ranks[t]), o.compareNumbers(s, t))
 }
 
 // active reports whether all of the dimensions are active in the trial.

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
@@ -47,7 +46,7 @@ func TestAgainstOptuna(t *testing.T) {
 		case i%11 == 5:
 			f = &trial.Finish{State: types.Failed}
 		}
-		if r, ok := rankOf(f, types.Minimize); ok {
+		if r, ok := suggest.RankOf(f, types.Minimize); ok && r.Class != suggest.RankFailed {
 			o.add(int64(i), referencePoint(i), r)
 		}
 	}

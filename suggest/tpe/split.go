@@ -1,6 +1,10 @@
 package tpe
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/gotuner/tuner/suggest"
+)
 
 // bulk is the number of new trials from which the groups are built anew
 // instead of trial by trial.
@@ -57,7 +61,7 @@ func (o *observations) torn(g *group) bool {
 // divide puts slot s among the good or the bad trials. It may displace a good
 // trial, and the greater number of trials may make a bad one good.
 func (o *observations) divide(s int32) {
-	if o.ranks[s].class == infeasible {
+	if o.ranks[s].Class == suggest.RankInfeasible {
 		o.enter(s, false)
 		return
 	}

@@ -87,7 +87,7 @@ type TPE struct {
 type result struct {
 	number int64
 	known  suggest.Known
-	rank   rank
+	rank   suggest.Rank
 }
 
 var _ suggest.Suggester = (*TPE)(nil)
@@ -140,7 +140,7 @@ func (t *TPE) finish(e trial.Event) {
 	if !ok {
 		return // created in a version of the space that is not known here
 	}
-	if r, ok := rankOf(e.Finish, t.goal); ok {
+	if r, ok := suggest.RankOf(e.Finish, t.goal); ok && r.Class != suggest.RankFailed {
 		t.results = append(t.results, result{e.Trial, known, r})
 		t.learn(t.results[len(t.results)-1])
 	}
