@@ -135,7 +135,7 @@ func (r *runner) run(ctx context.Context, l types.Lease) error {
 
 // finish is what the return of the function means.
 func (at *attempt) finish(st executor.Status) types.FinishRequest {
-	req := types.FinishRequest{Outcome: types.OutcomeCompleted, Metrics: at.trial.finals()}
+	req := types.FinishRequest{Outcome: types.OutcomeCompleted, Metrics: at.trial.finals(), Reports: at.trial.left()}
 	var none *infeasible
 	switch {
 	case at.err == nil && st.Err != "": // it panicked

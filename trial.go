@@ -18,6 +18,7 @@ type Trial struct {
 	mu      sync.Mutex
 	stop    types.Decision
 	metrics map[string]types.Float
+	unsent  []types.Report // while the backend was away
 }
 
 // Number is the trial's number within its study, from 0.
@@ -33,6 +34,9 @@ func (t *Trial) Params() Params { return t.lease.Params }
 // Report reports the first objective at a step (an epoch, a fold); a second
 // report of the same step replaces the first. The stopper may decide on it that
 // the trial should end: see ShouldStop. Steps are not negative.
+//
+// While a server is away, reports are kept and sent with the next one, or with
+// the trial's end: that is no error, and the function goes on.
 func (t *Trial) Report(ctx context.Context, step int64, value float64) error {
 	return t.ReportMetrics(ctx, step, map[string]float64{t.metric: value})
 }
@@ -43,8 +47,27 @@ func (t *Trial) ReportMetrics(ctx context.Context, step int64, metrics map[strin
 	for k, v := range metrics {
 		rs = append(rs, types.Report{Metric: k, Step: step, Value: types.Float(v)})
 	}
-	d, err := t.backend.Report(ctx, types.ReportRequest{Ref: t.lease.Ref, Reports: rs, Buffered: true})
+	err := t.send(ctx, rs, true)
+	if types.CodeOf(err) == types.Unavailable && ctx.Err() == nil {
+		return nil // kept
+	}
+	return err
+}
+
+// send sends reports after those that could not be sent before, and keeps all of
+// them if the backend is away.
+func (t *Trial) send(ctx context.Context, rs []types.Report, buffered bool) error {
+	t.mu.Lock()
+	rs = append(t.unsent, rs...)
+	t.unsent = nil
+	t.mu.Unlock()
+	d, err := t.backend.Report(ctx, types.ReportRequest{Ref: t.lease.Ref, Reports: rs, Buffered: buffered})
 	if err != nil {
+		if types.CodeOf(err) == types.Unavailable {
+			t.mu.Lock()
+			t.unsent = append(rs, t.unsent...)
+			t.mu.Unlock()
+		}
 		return err
 	}
 	if d.Stop {
@@ -58,8 +81,7 @@ func (t *Trial) ReportMetrics(ctx context.Context, step int64, metrics map[strin
 // Flush returns once everything that was reported is stored. Without it reports
 // are stored within a second, and at the latest with the trial's end.
 func (t *Trial) Flush(ctx context.Context) error {
-	_, err := t.backend.Report(ctx, types.ReportRequest{Ref: t.lease.Ref})
-	return err
+	return t.send(ctx, nil, false)
 }
 
 // ShouldStop reports whether the trial should end now; the function then
@@ -86,6 +108,13 @@ func (t *Trial) SetMetric(metric string, value float64) {
 		t.metrics = map[string]types.Float{}
 	}
 	t.metrics[metric] = types.Float(value)
+}
+
+// left are the reports that could not be sent; the function has returned.
+func (t *Trial) left() []types.Report {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unsent
 }
 
 // finals are the metrics of SetMetric.

@@ -33,6 +33,7 @@ type Store interface {
 	Trials
 	History
 	Commands
+	Tokens
 	// Close waits for writes under way and releases everything.
 	Close() error
 }

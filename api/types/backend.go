@@ -13,7 +13,9 @@ type AttemptRef struct {
 
 // LeaseRequest asks for a trial to run.
 type LeaseRequest struct {
-	Study int64 `json:"study"`
+	// Study is the ID of the study. A server, which finds the study by its name,
+	// refuses the request if the study of that name has another ID; 0 is any.
+	Study int64 `json:"study,omitempty"`
 	// Worker names the agent; stable over its restarts.
 	Worker string `json:"worker"`
 	// Key makes the request idempotent: the same key answers the same lease.

@@ -28,6 +28,10 @@ const (
 	Unavailable Code = "unavailable"
 	// Unsupported: this build or platform cannot do it.
 	Unsupported Code = "unsupported"
+	// Unauthenticated: the caller does not show who it is, or not in time.
+	Unauthenticated Code = "unauthenticated"
+	// Forbidden: the caller is known and may not do this.
+	Forbidden Code = "forbidden"
 	// Internal: a fault of tuner itself.
 	Internal Code = "internal"
 )

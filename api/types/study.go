@@ -50,19 +50,20 @@ type Budget struct {
 
 // StudySpec is what a user asks for: what a study is, not how far it has come.
 // Its JSON form is stored, sent over the wire and compared when a study of the
-// same name is continued.
+// same name is continued. The tags "required" are for the schema of requests: a
+// continuation may leave out what it does not change.
 type StudySpec struct {
-	Project string `json:"project"`
+	Project string `json:"project" required:"false"`
 	Name    string `json:"name"`
 	// Space is the canonical JSON form of the search space
 	// (docs/guide/space.md); the engine parses and validates it.
-	Space      json.RawMessage `json:"space"`
-	Objectives []Objective     `json:"objectives"`
-	Algorithm  Component       `json:"algorithm"`
-	Stopper    Component       `json:"stopper"`
-	Budget     Budget          `json:"budget"`
+	Space      json.RawMessage `json:"space" required:"false"`
+	Objectives []Objective     `json:"objectives" required:"false"`
+	Algorithm  Component       `json:"algorithm" required:"false"`
+	Stopper    Component       `json:"stopper" required:"false"`
+	Budget     Budget          `json:"budget" required:"false"`
 	// Seed of all randomness; 0 means that the engine draws one and stores it.
-	Seed int64 `json:"seed"`
+	Seed int64 `json:"seed" required:"false"`
 	// Parallelism is how many trials run at once at most; 0 = no limit.
 	Parallelism int `json:"parallelism,omitempty"`
 	// Deterministic says whether the same point gives the same result:

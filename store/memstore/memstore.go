@@ -28,6 +28,8 @@ type Store struct {
 	// never used again.
 	lastStudy, lastTrial, lastCommand int64
 	commands                          map[int64]*command
+	tokens                            []store.Token
+	lastToken                         int64
 }
 
 var _ store.Store = (*Store)(nil)
@@ -92,7 +94,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.studies, s.byName, s.commands = nil, nil, nil
+	s.studies, s.byName, s.commands, s.tokens = nil, nil, nil, nil
 	return nil
 }
 

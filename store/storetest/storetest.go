@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"events", eventTests},
 		{"notes", noteTests},
 		{"commands", commandTests},
+		{"tokens", tokenTests},
 		{"concurrency", concurrencyTests},
 	} {
 		t.Run(area.name, func(t *testing.T) {

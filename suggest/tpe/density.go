@@ -53,21 +53,23 @@ func (m *mixture) accumulate(j int, x float64, acc []float64) {
 }
 
 // pruned is logDensity dimension by dimension over the kernels that can still
-// come within reach of the greatest: of which the prior kernel is a lower
-// bound, and of a kernel an upper one what it has so far and the greatest of
-// all kernels in each dimension to come. Without rounding it computes the same
-// as without the bounds, in the same order.
+// come within reach of the greatest: of which the prior kernel is a lower bound,
+// and so is the one that was the greatest at the point before, which is often
+// near; of a kernel an upper one is what it has so far and the greatest of all
+// kernels in each dimension to come. Without rounding it computes the same as
+// without the bounds, in the same order.
 func (m *mixture) pruned(x []float64, s *scratch) float64 {
 	n := len(m.logWeight)
 	s.bound = slices.Grow(s.bound[:0], len(x))[:len(x)]
-	least, coming := m.logWeight[n-1], 0.0
+	least, near, coming := m.logWeight[n-1], m.logWeight[m.pilot], 0.0
 	for j := len(x) - 1; j >= 0; j-- {
 		q := &m.kernels[j]
 		s.bound[j] = coming
 		coming += q.ceiling()
 		least += q.at(x[j], n-1, m.narrow)
+		near += q.at(x[j], int(m.pilot), m.narrow)
 	}
-	cut := least - m.reach - slack
+	cut := max(least, near) - m.reach - slack
 	s.acc, s.alive = slices.Grow(s.acc[:0], n)[:n], slices.Grow(s.alive[:0], n)[:n]
 	acc, alive := s.acc, s.alive
 	copy(acc, m.logWeight)
@@ -77,6 +79,12 @@ func (m *mixture) pruned(x []float64, s *scratch) float64 {
 	for j := range m.kernels {
 		w := m.kernels[j].sieve(x[j], acc, alive, cut-s.bound[j], m.narrow)
 		acc, alive = acc[:w], alive[:w]
+	}
+	top := math.Inf(-1)
+	for i, v := range acc {
+		if v > top {
+			top, m.pilot = v, alive[i]
+		}
 	}
 	return logSumExp(acc, m.reach)
 }

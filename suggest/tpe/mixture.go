@@ -17,6 +17,8 @@ type mixture struct {
 	// Kernels that are reach below the greatest, in nats, are left out, and
 	// cells up to narrow deviations wide have their mass by the midpoint rule.
 	reach, narrow float64
+	// pilot is the kernel that was the greatest at the last point.
+	pilot int32
 }
 
 // kernels are the kernels of a mixture in one dimension.
@@ -88,6 +90,7 @@ func (m *mixture) reset(w []float64) {
 	for _, x := range w {
 		m.logWeight = append(m.logWeight, math.Log(x/sum))
 	}
+	m.pilot = int32(len(w) - 1)
 }
 
 // bandwidths fills sd with the deviations of the kernels at the ascending

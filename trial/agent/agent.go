@@ -58,8 +58,9 @@ type Job struct {
 	// StopSignal and Grace are how it is ended.
 	StopSignal string
 	Grace      time.Duration
-	// Finish says how the attempt ended. Ref, Reports and Cursor are filled in
-	// by the agent.
+	// Finish says how the attempt ended, with reports that did not come through
+	// Output. Ref and Cursor are filled in by the agent, and what is left of
+	// Output is added to the reports.
 	Finish func(executor.Status) types.FinishRequest
 }
 

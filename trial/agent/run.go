@@ -311,7 +311,7 @@ func (r *run) result(st executor.Status) types.FinishRequest {
 	r.mu.Unlock()
 	r.read(true)
 	req := r.job.Finish(st)
-	req.Ref, req.Reports, req.Cursor, req.Dir = r.lease.Ref, r.unsent, r.cursor, r.job.Spec.AttemptDir
+	req.Ref, req.Reports, req.Cursor, req.Dir = r.lease.Ref, append(req.Reports, r.unsent...), r.cursor, r.job.Spec.AttemptDir
 	if d.Stop && st.Phase != executor.Gone {
 		req.Outcome, req.Reason = intended(d, req)
 	}

@@ -31,7 +31,7 @@ func (e *Engine) storedView(ctx context.Context, id int64) (types.Study, error) 
 
 // BestStored finds the best trials of a study in the store: one for one
 // objective (the earliest of equals), the Pareto front for several.
-func BestStored(ctx context.Context, db store.Store, st trial.Study) ([]int64, error) {
+func BestStored(ctx context.Context, db store.Trials, st trial.Study) ([]int64, error) {
 	objectives := st.Spec.Objectives
 	f := store.TrialFilter{States: []types.State{types.Completed}, Sort: store.SortMetric, Metric: objectives[0].Metric,
 		Desc: objectives[0].Goal == types.Maximize, Limit: 1}

@@ -53,11 +53,12 @@ type Config struct {
 // Local is an open database with its engine. All methods are safe for
 // concurrent use.
 type Local struct {
+	*Machine
+
 	Store  store.Store
 	Engine *engine.Engine
 
 	cfg   Config
-	host  string
 	owner string // names this process; also its in-process worker
 	alive *filelock.Lock
 }
@@ -68,22 +69,22 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	host, err := os.Hostname()
+	machine, err := NewMachine(cfg.Dir, cfg.Logger)
 	if err != nil {
-		return nil, types.Errorf(types.Internal, "this machine has no name: %w", err)
+		return nil, err
 	}
-	l := &Local{cfg: cfg, host: host}
+	l := &Local{cfg: cfg, Machine: machine}
 	if l.Store, err = openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
-	l.owner = host + "|" + token()
+	l.owner = l.host + "|" + token()
 	if cfg.Dir != "" {
 		if l.owner, err = l.announce(); err != nil {
 			return nil, errors.Join(err, l.Store.Close())
 		}
 	}
 	l.Engine = engine.New(engine.Config{
-		Store: l.Store, Owner: l.owner, Addr: fmt.Sprintf("%s, process %d", host, os.Getpid()),
+		Store: l.Store, Owner: l.owner, Addr: fmt.Sprintf("%s, process %d", l.host, os.Getpid()),
 		NewSuggester: func(c types.Component, sc suggest.Config) (suggest.Suggester, error) {
 			return suggest.New(builtin.Algorithms(), c, sc)
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -73,8 +74,26 @@ func textKind(p *space.Parameter) argv.Kind {
 	return argv.Number
 }
 
+// Machine runs trials as processes here, for any Backend: the engine of a Local,
+// or a server elsewhere. All methods are safe for concurrent use.
+type Machine struct {
+	dir  string // of the trial directories, absolute
+	host string
+	log  *slog.Logger
+}
+
+// NewMachine returns a Machine that keeps the directories of trials under dir,
+// which is absolute and belongs to the studies of one database.
+func NewMachine(dir string, log *slog.Logger) (*Machine, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, types.Errorf(types.Internal, "this machine has no name: %w", err)
+	}
+	return &Machine{dir: dir, host: host, log: log}, nil
+}
+
 // StudyDir is the folder of a study's trial directories.
-func (l *Local) StudyDir(project, name string) string { return filepath.Join(l.cfg.Dir, project, name) }
+func (m *Machine) StudyDir(project, name string) string { return filepath.Join(m.dir, project, name) }
 
 // Worker is an agent together with what it holds on this machine. While it runs
 // it is also the heir of the study's other agents here; see heirs.
@@ -136,20 +155,20 @@ func prepare(spec types.StudySpec, cfg Processes) (p prepared, err error) {
 }
 
 // Worker makes the agent that runs the trials of a study as processes here.
-func (l *Local) Worker(backend agent.Backend, study types.Study, cfg Processes) (*Worker, error) {
+func (m *Machine) Worker(backend agent.Backend, study types.Study, cfg Processes) (*Worker, error) {
 	spec := study.Spec
 	p, err := prepare(spec, cfg)
 	if err != nil {
 		return nil, err
 	}
-	root := l.StudyDir(spec.Project, spec.Name)
+	root := m.StudyDir(spec.Project, spec.Name)
 	state, lock, err := agentDir(root)
 	if err != nil {
 		return nil, err
 	}
 	// An heir is made as the worker itself is, but over the state of the dead.
 	newAgent := func(state string, estate []types.Adopted) (*agent.Agent, *executor.Executor, error) {
-		exec, err := executor.New(executor.Config{Dir: state, Supervisor: cfg.Supervisor, Logger: l.cfg.Logger})
+		exec, err := executor.New(executor.Config{Dir: state, Supervisor: cfg.Supervisor, Logger: m.log})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -165,8 +184,8 @@ func (l *Local) Worker(backend agent.Backend, study types.Study, cfg Processes) 
 		}
 		return agent.New(agent.Config{
 			Backend: backend, Executor: exec, ExecutorName: ProcessExecutor, Study: study.ID,
-			Worker: l.workerName(state), Node: l.host, Slots: max(cfg.Slots, 1), Texts: true, Estate: estate,
-			NewKey: token, Until: cfg.Until, Hooks: cfg.Hooks, Logger: l.cfg.Logger,
+			Worker: m.workerName(state), Node: m.host, Slots: max(cfg.Slots, 1), Texts: true, Estate: estate,
+			NewKey: token, Until: cfg.Until, Hooks: cfg.Hooks, Logger: m.log,
 			Launcher: launcher, Place: launcher.Place,
 		}), exec, nil
 	}
@@ -177,13 +196,13 @@ func (l *Local) Worker(backend agent.Backend, study types.Study, cfg Processes) 
 	return &Worker{Agent: a, exec: exec, lock: lock, heirs: heirs{
 		root: root, until: cfg.Until, now: time.Now, newAgent: newAgent, trouble: cfg.Hooks.Trouble,
 		adopt: func(ctx context.Context, state string) ([]types.Adopted, error) {
-			return backend.Adopt(ctx, types.AdoptRequest{Study: study.ID, Worker: l.workerName(state)})
+			return backend.Adopt(ctx, types.AdoptRequest{Study: study.ID, Worker: m.workerName(state)})
 		},
 	}}, nil
 }
 
 // workerName is the name under which the agent of a state folder leases.
-func (l *Local) workerName(state string) string { return l.host + ":" + state }
+func (m *Machine) workerName(state string) string { return m.host + ":" + state }
 
 // The folders of the agents in a study's folder, and the lock that each of them
 // holds as long as it lives.

@@ -36,8 +36,24 @@ func (f *dbFlags) exists() error {
 	return nil // whatever else is wrong, opening it says
 }
 
-// reading opens the database for a command that only looks. It never becomes
-// the owner of a study.
+// looking gives do what the command reads from: the database or the server.
+func (f *dbFlags) looking(ctx context.Context, do func(db reader) error) error {
+	url, err := f.server()
+	if err != nil {
+		return err
+	}
+	if url == "" {
+		return f.reading(ctx, func(db store.Store) error { return do(db) })
+	}
+	c, err := f.client(ctx, url)
+	if err != nil {
+		return err
+	}
+	return join(do(remoteReader{c}), c.Close())
+}
+
+// reading opens the database for a command that only looks, and at more than a
+// server shows. It never becomes the owner of a study.
 func (f *dbFlags) reading(ctx context.Context, do func(db store.Store) error) (err error) {
 	if err := f.exists(); err != nil {
 		return err
@@ -81,7 +97,7 @@ func join(err, more error) error {
 }
 
 // find returns a study by name; the error names one that is spelt alike.
-func (f *dbFlags) find(ctx context.Context, db store.Store, name string) (trial.Study, error) {
+func (f *dbFlags) find(ctx context.Context, db reader, name string) (trial.Study, error) {
 	st, err := f.study(ctx, db, name)
 	if types.CodeOf(err) != types.NotFound {
 		return st, err
@@ -104,7 +120,7 @@ func (f *dbFlags) find(ctx context.Context, db store.Store, name string) (trial.
 }
 
 // eachStudy calls do for the studies of a project ("": of all) by name.
-func eachStudy(ctx context.Context, db store.Store, project string, do func(store.StudySummary) error) error {
+func eachStudy(ctx context.Context, db reader, project string, do func(store.StudySummary) error) error {
 	const page = 500
 	after := ""
 	for {
@@ -128,7 +144,7 @@ func eachStudy(ctx context.Context, db store.Store, project string, do func(stor
 }
 
 // eachTrial calls do for the trials that f selects, page by page.
-func eachTrial(ctx context.Context, db store.Store, study int64, f store.TrialFilter, do func(*trial.Trial) error) error {
+func eachTrial(ctx context.Context, db reader, study int64, f store.TrialFilter, do func(*trial.Trial) error) error {
 	for {
 		page, next, err := db.ListTrials(ctx, study, f)
 		if err != nil {
@@ -147,7 +163,7 @@ func eachTrial(ctx context.Context, db store.Store, study int64, f store.TrialFi
 }
 
 // spacesOf compiles all space versions of a study; version v is at v-1.
-func spacesOf(ctx context.Context, db store.Store, study int64) ([]*space.Space, error) {
+func spacesOf(ctx context.Context, db reader, study int64) ([]*space.Space, error) {
 	texts, err := db.Spaces(ctx, study)
 	if err != nil {
 		return nil, err
@@ -162,7 +178,7 @@ func spacesOf(ctx context.Context, db store.Store, study int64) ([]*space.Space,
 }
 
 // studyView is a stored study as clients see it.
-func studyView(ctx context.Context, db store.Store, st trial.Study, counts types.Counts) (types.Study, error) {
+func studyView(ctx context.Context, db reader, st trial.Study, counts types.Counts) (types.Study, error) {
 	v := types.Study{ID: st.ID, Spec: st.Spec, State: st.State, Reason: st.Reason, Created: st.Created,
 		Counts: counts, SpaceVersion: st.SpaceVersion}
 	var err error
@@ -227,7 +243,7 @@ func studyAndTrial(args []string) (name string, number int64, err error) {
 }
 
 // findTrial returns a trial of a study.
-func findTrial(ctx context.Context, db store.Store, st trial.Study, number int64) (trial.Trial, error) {
+func findTrial(ctx context.Context, db reader, st trial.Study, number int64) (trial.Trial, error) {
 	t, err := db.Trial(ctx, st.ID, number)
 	if types.CodeOf(err) != types.NotFound {
 		return t, err
@@ -249,7 +265,7 @@ func (f *dbFlags) completeStudy(c *cobra.Command, args []string, word string) ([
 		ctx = context.Background()
 	}
 	var names []string
-	err := f.reading(ctx, func(db store.Store) error {
+	err := f.looking(ctx, func(db reader) error {
 		return eachStudy(ctx, db, f.project, func(s store.StudySummary) error {
 			if n := s.Study.Spec.Name; strings.HasPrefix(n, word) {
 				names = append(names, cobra.CompletionWithDesc(n, string(s.Study.State)))

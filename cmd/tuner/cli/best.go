@@ -53,7 +53,7 @@ Without a completed trial the exit code is 3.`,
 			if err := f.check(c.Flags().Changed("number")); err != nil {
 				return err
 			}
-			return db.reading(ctx, func(s store.Store) error {
+			return db.looking(ctx, func(s reader) error {
 				study, err := db.find(ctx, s, args[0])
 				if err != nil {
 					return err
@@ -95,7 +95,7 @@ func (f *bestFlags) check(given bool) error {
 
 // bestTrials returns the best trials: n of them, or those of the study if n is
 // 0 (several only with several objectives).
-func bestTrials(ctx context.Context, db store.Store, study trial.Study, n int) ([]trial.Trial, error) {
+func bestTrials(ctx context.Context, db reader, study trial.Study, n int) ([]trial.Trial, error) {
 	if n > 0 {
 		o := study.Spec.Objectives[0]
 		page, _, err := db.ListTrials(ctx, study.ID, store.TrialFilter{States: []types.State{types.Completed},
@@ -115,7 +115,7 @@ func bestTrials(ctx context.Context, db store.Store, study trial.Study, n int) (
 	return out, nil
 }
 
-func (f *bestFlags) show(ctx context.Context, st *State, db store.Store, study trial.Study) error {
+func (f *bestFlags) show(ctx context.Context, st *State, db reader, study trial.Study) error {
 	trials, err := bestTrials(ctx, db, study, f.n)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (f *bestFlags) asJSON(w *bufio.Writer, study trial.Study, trials []trial.Tr
 }
 
 // line is one trial in the form of --cmd or -o.
-func (f *bestFlags) line(ctx context.Context, db store.Store, study trial.Study, spaces []*space.Space, t *trial.Trial) (string, error) {
+func (f *bestFlags) line(ctx context.Context, db reader, study trial.Study, spaces []*space.Space, t *trial.Trial) (string, error) {
 	sp, err := versionOf(spaces, t.Number, t.SpaceVersion)
 	if err != nil {
 		return "", err

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/internal/failpoint"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/store/sqlstore"
@@ -24,6 +23,11 @@ type dbFlags struct {
 	dir     string
 	project string
 	url     string
+	// tokenFile has the token for the server of url.
+	tokenFile string
+	// here says that the command is about the database, whatever the environment
+	// and the profile say of a server.
+	here    bool
 	durable string
 	verbose bool
 }
@@ -32,16 +36,20 @@ func (f *dbFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.db, "db", "", "database: a file or postgres://… (default $TUNER_DB, else $XDG_DATA_HOME/tuner/tuner.db)")
 	fs.StringVar(&f.dir, "dir", "", "folder of the trial directories (default: trials beside the database)")
 	fs.StringVar(&f.project, "project", "default", "project of the study")
-	fs.StringVar(&f.url, "url", "", "server to use instead of a database")
+	fs.StringVar(&f.url, "url", "", "server to use instead of a database (default $TUNER_URL)")
+	fs.StringVar(&f.tokenFile, "token-file", "", "file with the token for the server (default $TUNER_TOKEN_FILE)")
 	fs.StringVar(&f.durable, "durability", "normal", "normal: survives any kill of processes; full: also a loss of power")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens inside")
 }
 
 // dsn is the database to use, as sqlstore takes it.
 func (f *dbFlags) dsn() (string, error) {
-	if f.url != "" || f.st.Getenv("TUNER_URL") != "" {
-		return "", types.Errorf(types.Unsupported, "this build has no client for a server yet").
-			WithRemedy("leave --url and TUNER_URL out and name a database with --db")
+	url, err := f.server()
+	if err != nil {
+		return "", err
+	}
+	if url != "" {
+		return "", onDatabaseOnly(url)
 	}
 	db := cmp.Or(f.db, f.st.Getenv("TUNER_DB"))
 	switch {
@@ -141,7 +149,7 @@ func (f *dbFlags) read(ctx context.Context) (store.Store, error) {
 }
 
 // study finds a study by name.
-func (f *dbFlags) study(ctx context.Context, db store.Store, name string) (trial.Study, error) {
+func (f *dbFlags) study(ctx context.Context, db reader, name string) (trial.Study, error) {
 	st, err := db.Study(ctx, f.project, name)
 	return st, notFound(err, name)
 }

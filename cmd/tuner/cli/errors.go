@@ -42,7 +42,7 @@ func exitCode(err error) int {
 	switch types.CodeOf(err) {
 	case types.Invalid, types.NotFound, types.Conflict, types.Unsupported:
 		return exitUsage
-	case types.Superseded, types.Exhausted, types.Unavailable, types.Internal:
+	case types.Superseded, types.Exhausted, types.Unavailable, types.Unauthenticated, types.Forbidden, types.Internal:
 	}
 	return exitInternal
 }

@@ -66,7 +66,7 @@ func (f *dbFlags) listStudies(ctx context.Context, all bool) ([]studyRow, error)
 	if all {
 		project = ""
 	}
-	err := f.reading(ctx, func(db store.Store) error {
+	err := f.looking(ctx, func(db reader) error {
 		return eachStudy(ctx, db, project, func(s store.StudySummary) error {
 			row, err := f.studyRow(ctx, db, s.Study, s.Counts)
 			rows = append(rows, row)
@@ -76,7 +76,7 @@ func (f *dbFlags) listStudies(ctx context.Context, all bool) ([]studyRow, error)
 	return rows, err
 }
 
-func (f *dbFlags) studyRow(ctx context.Context, db store.Store, st trial.Study, counts types.Counts) (studyRow, error) {
+func (f *dbFlags) studyRow(ctx context.Context, db reader, st trial.Study, counts types.Counts) (studyRow, error) {
 	v, err := studyView(ctx, db, st, counts)
 	row := studyRow{Study: v, Owner: f.ownerOf(st), left: f.left(st)}
 	if row.left != "" {

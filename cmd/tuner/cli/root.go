@@ -71,7 +71,7 @@ tuner help contract  what your program gets and what it has to print`,
 	for _, add := range []func(*State, *dbFlags) *cobra.Command{
 		sweepCommand, askCommand, lsCommand, showCommand, trialsCommand, bestCommandLine, logCommand, exportCommand, importCommand,
 		enqueueCommand, stopCommand, pauseCommand, resumeCommand, editCommand, rmCommand, gcCommand,
-		backupCommand, restoreCommand, doctorCommand, benchCommand, versionCommand,
+		serveCommand, workerCommand, tokenCommand, backupCommand, restoreCommand, doctorCommand, benchCommand, versionCommand,
 	} {
 		root.AddCommand(add(st, db))
 	}

@@ -18,7 +18,7 @@ import (
 // noObjective ends a sweep whose first trial had no objective: the others would
 // have none either.
 func (r *sweepRun) noObjective(_ types.Lease, attemptDir, objective string, seen []string) {
-	v, err := r.local.Engine.Study(context.Background(), r.study.ID)
+	v, err := r.at.glance.Study(context.Background(), r.study.ID)
 	if err != nil || v.Counts.Completed > 0 {
 		return
 	}
@@ -111,7 +111,7 @@ func (r *sweepRun) ended(l types.Lease, reply types.FinishReply) {
 		r.dirs = map[int64]string{}
 	}
 	if len(r.dirs) < 8 {
-		dir := r.local.StudyDir(r.study.Spec.Project, r.study.Spec.Name)
+		dir := r.machine.StudyDir(r.study.Spec.Project, r.study.Spec.Name)
 		r.dirs[l.Ref.Trial] = filepath.Join(dir, strconv.FormatInt(l.Ref.Trial, 10), strconv.Itoa(l.Ref.Attempt))
 	}
 }
@@ -181,7 +181,7 @@ func (r *sweepRun) lastReason(ctx context.Context) string {
 	if r.study.Counts.Total() == 0 {
 		return ""
 	}
-	t, err := r.local.Engine.Trial(ctx, r.study.ID, r.study.Counts.Total()-1)
+	t, err := r.at.Trial(ctx, r.study.ID, r.study.Counts.Total()-1)
 	if err != nil || t.Reason == "" {
 		return ""
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial/executor/argv"
 )
 
@@ -43,7 +42,7 @@ var interpreter = regexp.MustCompile(`^(python[0-9.]*|node|ruby|perl|Rscript|jul
 // namesake explains the refusal of a sweep whose name was made from its command
 // if the study of that name is another project's: one of another folder, or one
 // without a command. A name that was typed is taken for what was meant.
-func namesake(ctx context.Context, st *State, db store.Store, p *plan, refusal error) error {
+func namesake(ctx context.Context, st *State, db reader, p *plan, refusal error) error {
 	if !p.unnamed || types.CodeOf(refusal) != types.Conflict {
 		return refusal
 	}
@@ -65,7 +64,7 @@ func namesake(ctx context.Context, st *State, db store.Store, p *plan, refusal e
 
 // freeName is the name of the plan's study with the names of its folders before
 // it: as many as it takes for a name that no study of another folder has.
-func freeName(ctx context.Context, db store.Store, p *plan) (string, error) {
+func freeName(ctx context.Context, db reader, p *plan) (string, error) {
 	name := p.spec.Name
 	for dir := p.spec.Run.Dir; ; dir = filepath.Dir(dir) {
 		part := cleanName(filepath.Base(dir))

@@ -92,12 +92,16 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 func (r *sweepRun) hints(b *strings.Builder) {
 	name, where := quoted(r.study.Spec.Name), r.where()
 	b.WriteString("\nnext:\n")
-	for _, h := range [][2]string{
+	next := [][2]string{
 		{"trials " + name + " --sort value", "all trials"},
 		{fmt.Sprintf("show %s %d", name, r.study.Best[0]), "this trial"},
 		{"export " + name + " -o csv", "for a spreadsheet or a notebook"},
 		r.moreTrials(name),
-	} {
+	}
+	if r.at.url != "" { // what works with a server
+		next = [][2]string{next[0], {"best " + name, "the best trial"}}
+	}
+	for _, h := range next {
 		if h[0] == "" {
 			continue
 		}
@@ -113,6 +117,12 @@ func (r *sweepRun) where() string {
 	}
 	if r.db.db != "" {
 		s += " --db " + quoted(r.db.db)
+	}
+	if r.db.url != "" {
+		s += " --url " + quoted(r.db.url)
+	}
+	if r.db.tokenFile != "" {
+		s += " --token-file " + quoted(r.db.tokenFile)
 	}
 	return s
 }
@@ -151,10 +161,10 @@ func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) e
 
 // stored is a trial with the space that it belongs to.
 func (r *sweepRun) stored(ctx context.Context, number int64) (t trial.Trial, sp *space.Space, err error) {
-	if t, err = r.local.Store.Trial(ctx, r.study.ID, number); err != nil {
+	if t, err = r.at.reader.Trial(ctx, r.study.ID, number); err != nil {
 		return t, nil, err
 	}
-	spaces, err := spacesOf(ctx, r.local.Store, r.study.ID)
+	spaces, err := spacesOf(ctx, r.at.reader, r.study.ID)
 	if err != nil {
 		return t, nil, err
 	}
@@ -168,7 +178,7 @@ func (r *sweepRun) bestCommand(ctx context.Context, number int64) (string, error
 	if err != nil {
 		return "", err
 	}
-	attempts, err := r.local.Store.Attempts(ctx, r.study.ID, number)
+	attempts, err := r.at.reader.Attempts(ctx, r.study.ID, number)
 	if err != nil {
 		return "", err
 	}
@@ -187,7 +197,7 @@ func (r *sweepRun) jsonResult(ctx context.Context, reason string) error {
 		Cmd    string       `json:"command,omitempty"`
 	}{Event: "result", Study: r.study.Spec.Name, State: string(r.study.State), Reason: reason, Counts: r.study.Counts}
 	if len(r.study.Best) > 0 {
-		t, err := r.local.Engine.Trial(ctx, r.study.ID, r.study.Best[0])
+		t, err := r.at.Trial(ctx, r.study.ID, r.study.Best[0])
 		if err != nil {
 			return err
 		}

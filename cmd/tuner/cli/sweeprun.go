@@ -57,6 +57,13 @@ func runSweep(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pf
 	if err != nil {
 		return err
 	}
+	url, err := db.server()
+	if err != nil {
+		return err
+	}
+	if url != "" {
+		return sweepAt(ctx, st, db, url, f, file, p, faults)
+	}
 	if types.CodeOf(db.exists()) == types.NotFound { // a sweep that is refused makes no database
 		if err := checkNew(ctx, st, file, p); err != nil {
 			return faults.locate(p.spec, err)
@@ -66,8 +73,25 @@ func runSweep(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pf
 	if err != nil {
 		return err
 	}
-	err = sweepIn(ctx, st, db, l, f, file, p, faults)
+	err = sweepIn(ctx, st, db, localSite(l), f, file, p, faults)
 	return errors.Join(err, l.Close())
+}
+
+// sweepAt runs a sweep of a study that a server has.
+func sweepAt(ctx context.Context, st *State, db *dbFlags, url string, f *sweepFlags, file sweepfile.File, p *plan, faults *sweepErrors) error {
+	switch {
+	case len(p.spec.Run.Command) == 0:
+		return usagef("there is no command to run").
+			WithRemedy("put -- and the command of the study at the end; tuner worker --trust-server-commands %s runs what the server says", quoted(p.spec.Name))
+	case p.spec.Run.Keep != "" && p.spec.Run.Keep != "all":
+		return types.Errorf(types.Unsupported, "directories of trials are not given up over --url yet").WithField("--keep").
+			WithRemedy("leave --keep out, and remove the folder of the trials when it is not needed any more")
+	}
+	c, err := db.client(ctx, url)
+	if err != nil {
+		return err
+	}
+	return join(sweepIn(ctx, st, db, remoteSite(c), f, file, p, faults), c.Close())
 }
 
 // checkNew checks a sweep as it would be in an empty database.
@@ -77,17 +101,22 @@ func checkNew(ctx context.Context, st *State, file sweepfile.File, p *plan) erro
 		return err
 	}
 	defer func() { _ = l.Close() }() // it was in memory
-	return check(ctx, st, l, file, p)
+	return check(ctx, st, localSite(l), file, p)
 }
 
 // check finds whatever can be wrong before anything is stored.
-func check(ctx context.Context, st *State, l *local.Local, file sweepfile.File, p *plan) error {
-	if err := complete(ctx, l, p, file); err != nil {
+func check(ctx context.Context, st *State, at *site, file sweepfile.File, p *plan) error {
+	if err := complete(ctx, at, p, file); err != nil {
 		return err
 	}
-	checked, err := l.Engine.Check(ctx, p.spec)
+	checked, err := at.Check(ctx, p.spec)
 	if err != nil {
-		return namesake(ctx, st, l.Store, p, err)
+		return namesake(ctx, st, at.reader, p, err)
+	}
+	if at.url != "" {
+		if err := sameRun(p.spec.Run, checked.Spec.Run, p.spec.Name); err != nil {
+			return err
+		}
 	}
 	if err := bounded(checked.Spec, file); err != nil {
 		return err
@@ -98,19 +127,33 @@ func check(ctx context.Context, st *State, l *local.Local, file sweepfile.File, 
 	return checkProgram(st, *checked.Spec.Run)
 }
 
-// sweepIn runs a sweep in an open database.
-func sweepIn(ctx context.Context, st *State, db *dbFlags, l *local.Local, f *sweepFlags, file sweepfile.File, p *plan, faults *sweepErrors) error {
-	if err := check(ctx, st, l, file, p); err != nil {
+// sweepIn runs a sweep in an open database, or with a server.
+func sweepIn(ctx context.Context, st *State, db *dbFlags, at *site, f *sweepFlags, file sweepfile.File, p *plan, faults *sweepErrors) error {
+	if err := check(ctx, st, at, file, p); err != nil {
 		return faults.locate(p.spec, err)
 	}
-	study, err := l.Engine.OpenStudy(ctx, p.spec)
+	study, err := at.OpenStudy(ctx, p.spec)
 	if err != nil {
 		return faults.locate(p.spec, err)
 	}
-	run := &sweepRun{st: st, db: db, local: l, study: study, flags: f, plan: p}
+	if at.url != "" { // it may have been made by another between check and open
+		if err := sameRun(p.spec.Run, study.Spec.Run, p.spec.Name); err != nil {
+			return err
+		}
+	}
+	return runStudy(ctx, st, db, at, study, f, file, p)
+}
+
+// runStudy runs the trials of a study here.
+func runStudy(ctx context.Context, st *State, db *dbFlags, at *site, study types.Study, f *sweepFlags, file sweepfile.File, p *plan) error {
+	machine, err := at.machine(db, study)
+	if err != nil {
+		return err
+	}
+	run := &sweepRun{st: st, db: db, at: at, machine: machine, study: study, flags: f, plan: p}
 	run.display = newView(st, f, study,
-		func() (types.Study, error) { return l.Engine.Study(ctx, study.ID) },
-		func(n int64) (types.Trial, error) { return l.Engine.Trial(ctx, study.ID, n) })
+		func() (types.Study, error) { return at.glance.Study(ctx, study.ID) },
+		func(n int64) (types.Trial, error) { return at.glance.Trial(ctx, study.ID, n) })
 	if err := run.announce(); err != nil {
 		return err
 	}
@@ -119,8 +162,8 @@ func sweepIn(ctx context.Context, st *State, db *dbFlags, l *local.Local, f *swe
 
 // complete makes sure that a new study has all it needs, and reads the points
 // to try of a continuation that leaves the parameters out.
-func complete(ctx context.Context, l *local.Local, p *plan, file sweepfile.File) error {
-	stored, err := l.Store.Study(ctx, p.spec.Project, p.spec.Name)
+func complete(ctx context.Context, at *site, p *plan, file sweepfile.File) error {
+	stored, err := at.reader.Study(ctx, p.spec.Project, p.spec.Name)
 	if err == nil && p.space == nil {
 		if p.space, err = space.Parse(stored.Spec.Space); err == nil {
 			err = p.tryPoints(file.Try)
@@ -175,7 +218,8 @@ func deadline(st *State, file sweepfile.File) (<-chan time.Time, error) {
 type sweepRun struct {
 	st      *State
 	db      *dbFlags
-	local   *local.Local
+	at      *site
+	machine *local.Machine
 	study   types.Study
 	flags   *sweepFlags
 	plan    *plan
@@ -201,12 +245,9 @@ func (r *sweepRun) announce() error {
 	if note := r.sizeNote(); note != "" {
 		r.display.note(note)
 	}
-	dsn, err := r.db.dsn()
+	where, err := r.home()
 	if err != nil {
 		return err
-	}
-	if isPostgres(dsn) {
-		dsn = "PostgreSQL"
 	}
 	spec := r.study.Spec
 	verb := "new study"
@@ -219,8 +260,27 @@ func (r *sweepRun) announce() error {
 		verb = fmt.Sprintf("continuing (%s so far)", plural(r.study.Counts.Spent(), "trial"))
 	}
 	r.display.note(fmt.Sprintf("%s: %s · %s · stopper %s · seed %d", spec.Name, verb, spec.Algorithm.Name, spec.Stopper.Name, spec.Seed))
-	r.display.note(fmt.Sprintf("database %s · trials in %s", dsn, r.local.StudyDir(spec.Project, spec.Name)))
+	r.display.note(where + " · trials in " + r.machine.StudyDir(spec.Project, spec.Name))
 	return nil
+}
+
+// interruptions is how often the user asked for the end.
+func (r *sweepRun) interruptions() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.signals
+}
+
+// home says where the study is kept.
+func (r *sweepRun) home() (string, error) {
+	if r.at.url != "" {
+		return "server " + r.at.url, nil
+	}
+	dsn, err := r.db.dsn()
+	if isPostgres(dsn) {
+		dsn = "PostgreSQL"
+	}
+	return "database " + dsn, err
 }
 
 // run runs the trials and shows the result.
@@ -244,7 +304,7 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 			}
 		}()
 	}
-	w, err := r.local.Worker(r.local.Engine, r.study, cfg)
+	w, err := r.machine.Worker(r.at, r.study, cfg)
 	if err != nil {
 		return err
 	}
@@ -255,7 +315,11 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 	reason, err := w.Run(ctx)
 	stop()
 	err = errors.Join(err, w.Close(), r.tidy(ctx))
-	final, ferr := r.local.Engine.Study(ctx, r.study.ID)
+	last := coordinator(r.at)
+	if r.interruptions() > 0 { // nobody waits for a server now
+		last = r.at.glance
+	}
+	final, ferr := last.Study(ctx, r.study.ID)
 	r.display.close()
 	if err = join(err, ferr); err != nil {
 		return r.interrupted(err)
@@ -271,10 +335,10 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 // tidy removes the directories that --keep gives up.
 func (r *sweepRun) tidy(ctx context.Context) error {
 	keep, err := parseKeep(r.study.Spec.Run.Keep)
-	if err != nil || keep.all {
+	if err != nil || keep.all || r.at.local == nil {
 		return err
 	}
-	study, err := r.local.Store.StudyByID(ctx, r.study.ID)
+	study, err := r.at.local.Store.StudyByID(ctx, r.study.ID)
 	if err != nil {
 		return err
 	}
@@ -282,7 +346,7 @@ func (r *sweepRun) tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := expiredOf(ctx, r.local.Store, study, dir, keep, false)
+	g, err := expiredOf(ctx, r.at.local.Store, study, dir, keep, false)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ const worthSaying = 0.1
 // without a stopper but printed curves; "" if that is not worth saying.
 func (r *sweepRun) wouldSave(ctx context.Context) (string, error) {
 	spec := r.study.Spec
-	if spec.Stopper.Name != earlystop.DefaultName || len(r.study.Best) == 0 {
+	if spec.Stopper.Name != earlystop.DefaultName || len(r.study.Best) == 0 || r.at.local == nil { // a server does not tell all reports
 		return "", nil
 	}
 	rule, err := earlystop.New(types.Component{Name: "median"}, earlystop.Config{Objectives: spec.Objectives, Seed: spec.Seed})
@@ -25,7 +25,7 @@ func (r *sweepRun) wouldSave(ctx context.Context) (string, error) {
 		return "", err
 	}
 	tally := earlystop.NewTally(rule, spec.Objectives[0].Metric, r.study.Best[0])
-	err = r.local.Store.Events(ctx, r.study.ID, 0, func(se store.StoredEvent) error {
+	err = r.at.local.Store.Events(ctx, r.study.ID, 0, func(se store.StoredEvent) error {
 		tally.Observe(se.Event)
 		return nil
 	})

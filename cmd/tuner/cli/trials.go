@@ -44,7 +44,7 @@ next page. Of running trials the latest value is shown, with its step.`,
 		Args: wantArgs(1, 1, "trials NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
-			return db.reading(ctx, func(s store.Store) error {
+			return db.looking(ctx, func(s reader) error {
 				study, err := db.find(ctx, s, args[0])
 				if err != nil {
 					return err
@@ -108,7 +108,7 @@ func statesOf(names []string) ([]types.State, error) {
 	return out, nil
 }
 
-func listTrials(ctx context.Context, st *State, flags *dbFlags, db store.Store, study trial.Study, f trialsFlags) error {
+func listTrials(ctx context.Context, st *State, flags *dbFlags, db reader, study trial.Study, f trialsFlags) error {
 	filter, err := f.filter(study)
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (f *trialsFlags) again() string {
 	return s
 }
 
-func trialRows(ctx context.Context, now time.Time, db store.Store, study trial.Study, spaces []*space.Space, page []trial.Trial) ([][]string, error) {
+func trialRows(ctx context.Context, now time.Time, db reader, study trial.Study, spaces []*space.Space, page []trial.Trial) ([][]string, error) {
 	head := []string{"trial", "state"}
 	for _, o := range study.Spec.Objectives {
 		head = append(head, o.Metric)
@@ -240,7 +240,7 @@ func shortValue(sp *space.Space, p types.Param) string {
 
 // valueText is a trial's value of a metric, or the latest report of a trial
 // that is not finished.
-func valueText(ctx context.Context, db store.Store, t *trial.Trial, metric string) (string, error) {
+func valueText(ctx context.Context, db reader, t *trial.Trial, metric string) (string, error) {
 	if v, ok := t.Metrics[metric]; ok {
 		return formatFloat(v), nil
 	}

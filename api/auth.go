@@ -1,0 +1,232 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+)
+
+// tokenPrefix makes a token recognisable where it should not be.
+const tokenPrefix = "tnr_"
+
+// NewToken draws a token of 32 random bytes.
+func NewToken() string {
+	var b [32]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic(err) // crypto/rand.Read never fails
+	}
+	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// HashToken is what is stored of a token. A token is too long to be guessed, so
+// that a slow hash would protect nothing.
+func HashToken(token string) []byte {
+	h := sha256.Sum256([]byte(token))
+	return h[:]
+}
+
+// public are the paths that answer without a token, by GET and HEAD only. There
+// are no others: whatever is not here needs a token, also what does not exist.
+var public = []string{"/healthz", "/readyz"}
+
+// call is what is known of a request before it reaches its handler.
+type call struct {
+	id    string
+	token store.Token // zero on public paths
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) call {
+	c, _ := ctx.Value(callKey{}).(call) // zero outside of a request
+	return c
+}
+
+// writeGrace is how long an answer may take beyond the longest wait.
+const writeGrace = time.Minute
+
+// guard is the one middleware that every request passes before it is routed.
+func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		r, w := c.Request(), c.Response()
+		began := s.cfg.Now()
+		this := call{id: requestID(r)}
+		ctx := context.WithValue(r.Context(), callKey{}, this)
+		w.Header().Set("X-Request-ID", this.id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint,err113 // the value that net/http documents
+					panic(p)
+				}
+				err = types.Errorf(types.Internal, "panic: %v", p)
+			}
+			if err != nil {
+				s.sendError(c, err)
+				err = nil
+			}
+			s.logCall(r, this, w.Status, s.cfg.Now().Sub(began))
+		}()
+		// A caller who does not read holds no connection for ever. Recorders of
+		// tests have no deadlines.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.MaxWait + writeGrace)) //nolint:forbidigo // the kernel's clock
+		if err := s.admit(r); err != nil {
+			c.SetRequest(r.WithContext(ctx))
+			return err
+		}
+		if !isPublic(r) {
+			this.token, err = s.tokens.check(ctx, r, s.cfg.Now())
+		}
+		c.SetRequest(r.WithContext(context.WithValue(ctx, callKey{}, this)))
+		if err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// admit refuses what a web page could make a browser send, for any method and
+// path: a name that leads here by a trick of DNS, and requests of other origins.
+func (s *Server) admit(r *http.Request) error {
+	if host := hostOf(r.Host); !slices.Contains(s.hosts, host) {
+		return types.Errorf(types.Forbidden, "this server does not answer to the name %q", host).WithField("Host").
+			WithRemedy("use one of %s, or start it with --host %s", strings.Join(s.hosts, ", "), host)
+	}
+	if origins := r.Header.Values("Origin"); len(origins) > 0 {
+		u, err := url.Parse(origins[0])
+		if err != nil || len(origins) > 1 || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+			return types.Errorf(types.Forbidden, "pages of %q may not use this server", origins[0]).WithField("Origin")
+		}
+	}
+	if r.ContentLength == 0 {
+		return nil
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return types.Errorf(types.Invalid, "the body is not declared as JSON").WithField("Content-Type").
+			WithRemedy("send the header Content-Type: application/json")
+	}
+	return nil
+}
+
+// hostOf is the name in a Host header, in lower case and without the port: a
+// tunnel has another one.
+func hostOf(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
+}
+
+func isPublic(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.RawPath == "" && slices.Contains(public, r.URL.Path)
+}
+
+var requestForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// requestID is the caller's name for a request, or a new one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-ID"); requestForm.MatchString(id) {
+		return id
+	}
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic(err) // crypto/rand.Read never fails
+	}
+	return hex.EncodeToString(b[:])
+}
+
+func (s *Server) logCall(r *http.Request, this call, status int, took time.Duration) {
+	level := slog.LevelDebug
+	if status >= http.StatusBadRequest && r.Context().Err() == nil { // who goes away while waiting is no news
+		level = slog.LevelInfo
+	}
+	s.cfg.Logger.LogAttrs(r.Context(), level, "request", slog.String("request", this.id), slog.String("method", r.Method),
+		slog.String("path", r.URL.Path), slog.Int("status", status), slog.Duration("took", took), slog.String("token", this.token.Name),
+		slog.String("from", r.RemoteAddr))
+}
+
+// The cache of tokens: a token that was good is not looked up again for a
+// moment, so a revoked one works at most that long.
+const (
+	tokenFresh  = 5 * time.Second
+	tokensFresh = 1000
+)
+
+// tokens looks tokens up.
+type tokens struct {
+	store store.Tokens
+
+	mu    sync.Mutex
+	known map[string]knownToken // by hash
+}
+
+type knownToken struct {
+	token store.Token
+	until time.Time
+}
+
+// check returns the token that a request shows.
+func (k *tokens) check(ctx context.Context, r *http.Request, now time.Time) (store.Token, error) {
+	refused := func(what string) error {
+		return types.Errorf(types.Unauthenticated, "%s", what).
+			WithRemedy("send the header Authorization: Bearer TOKEN; the server prints where its first token lies, and tuner token create makes others")
+	}
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return store.Token{}, refused("this needs a token")
+	}
+	scheme, secret, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || secret == "" {
+		return store.Token{}, refused("this needs a token of the kind Bearer")
+	}
+	hash := HashToken(secret)
+	k.mu.Lock()
+	hit, ok := k.known[string(hash)]
+	k.mu.Unlock()
+	if !ok || !hit.until.After(now) {
+		t, err := k.store.Token(ctx, hash)
+		if types.CodeOf(err) == types.NotFound {
+			return store.Token{}, refused("the token is not known")
+		}
+		if err != nil {
+			return store.Token{}, err
+		}
+		hit = k.keep(hash, t, now)
+	}
+	if t := hit.token; !t.Expires.IsZero() && !t.Expires.After(now) {
+		return store.Token{}, refused("the token has expired")
+	}
+	if !slices.Contains(hit.token.Scopes, store.ScopeAdmin) { // the only scope there is so far
+		return store.Token{}, types.Errorf(types.Forbidden, "the token %s may not do this", hit.token.Name)
+	}
+	return hit.token, nil
+}
+
+func (k *tokens) keep(hash []byte, t store.Token, now time.Time) knownToken {
+	hit := knownToken{t, now.Add(tokenFresh)}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known == nil || len(k.known) >= tokensFresh {
+		k.known = map[string]knownToken{}
+	}
+	k.known[string(hash)] = hit
+	return hit
+}

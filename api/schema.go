@@ -1,0 +1,55 @@
+package api
+
+import (
+	"encoding/json"
+	"io"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gotuner/tuner/api/types"
+)
+
+// marshalJSON writes an answer without the escapes that only HTML needs.
+func marshalJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// aliases tells the document what the types with a JSON form of their own are.
+func aliases(r huma.Registry) {
+	for _, a := range []struct{ of, is reflect.Type }{
+		{reflect.TypeFor[types.Params](), reflect.TypeFor[paramsSchema]()},
+		{reflect.TypeFor[types.Float](), reflect.TypeFor[floatSchema]()},
+		{reflect.TypeFor[types.Duration](), reflect.TypeFor[durationSchema]()},
+		{reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[types.Problem]()},
+	} {
+		r.RegisterTypeAlias(a.of, a.is)
+	}
+}
+
+type (
+	paramsSchema   struct{}
+	floatSchema    struct{}
+	durationSchema struct{}
+)
+
+// Schema implements huma.SchemaProvider.
+func (paramsSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true,
+		Description: "Values of parameters by name: integers have no point, floats always have one or an exponent; text and bools."}
+}
+
+// Schema implements huma.SchemaProvider.
+func (floatSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Description: "A number, or what JSON has no numbers for.", OneOf: []*huma.Schema{
+		{Type: huma.TypeNumber, Format: "double"},
+		{Type: huma.TypeString, Enum: []any{"NaN", "Infinity", "-Infinity"}},
+	}}
+}
+
+// Schema implements huma.SchemaProvider.
+func (durationSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Description: "A duration such as 90s or 1h30m.", Examples: []any{"30s"}}
+}

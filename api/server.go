@@ -1,0 +1,209 @@
+// Package api is tuner's HTTP server: studies, trials and leases as JSON under
+// /v1, described by an OpenAPI document that is made from the handlers.
+//
+// It adds no rules to those of the engine. What it adds is the network's share:
+// who may call, how large a request may be, how an error is sent.
+package api
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/labstack/echo/v4"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial/agent"
+)
+
+// Version is the number of the API's version.
+const Version = 1
+
+// Engine is what the server puts on the network. engine.Engine implements it.
+type Engine interface {
+	agent.Backend
+	// Check is OpenStudy short of storing anything.
+	Check(ctx context.Context, spec types.StudySpec) (types.Study, error)
+	OpenStudy(ctx context.Context, spec types.StudySpec) (types.Study, error)
+	Study(ctx context.Context, id int64) (types.Study, error)
+	Trial(ctx context.Context, study, number int64) (types.Trial, error)
+	Control(ctx context.Context, req types.ControlRequest) (types.ControlReply, error)
+}
+
+// Reader is what the server reads beside the engine. store.Store implements it.
+type Reader interface {
+	store.Studies
+	store.Trials
+	store.Tokens
+}
+
+// Config makes a Server. Engine and Store are required.
+type Config struct {
+	Engine Engine
+	Store  Reader
+	// Hosts are the names, besides localhost, 127.0.0.1 and ::1, under which the
+	// server answers; a request for any other is refused.
+	Hosts []string
+	// Build is the version of the program, which GET /v1/info tells.
+	Build string
+	// MaxWait bounds the wait of a long poll; 0 is 60 s.
+	MaxWait time.Duration
+	// MaxBody bounds the body of a request in bytes; 0 is 16 MiB.
+	MaxBody int64
+	Now     func() time.Time // nil is time.Now
+	Logger  *slog.Logger     // nil discards
+}
+
+// Defaults of Config.
+const (
+	DefaultMaxWait = time.Minute
+	DefaultMaxBody = 16 << 20
+)
+
+// Server answers HTTP requests. All methods are safe for concurrent use.
+type Server struct {
+	cfg    Config
+	hosts  []string
+	tokens tokens
+	echo   *echo.Echo
+	api    huma.API
+	http   *http.Server
+
+	names sync.Map // StudyName to its int64 ID; see withStudy
+
+	// draining is done when the server is about to stop: nobody waits any more.
+	draining context.Context //nolint:containedctx // it is as old as the server
+	drain    context.CancelCauseFunc
+}
+
+// New returns a Server that listens to nothing yet.
+func New(cfg Config) *Server {
+	cfg.MaxWait = cmp.Or(cfg.MaxWait, DefaultMaxWait)
+	cfg.MaxBody = cmp.Or(cfg.MaxBody, DefaultMaxBody)
+	if cfg.Now == nil {
+		cfg.Now = time.Now //nolint:forbidigo // the documented default
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{cfg: cfg, hosts: []string{"localhost", "127.0.0.1", "::1"}, tokens: tokens{store: cfg.Store}, echo: echo.New()}
+	for _, h := range cfg.Hosts {
+		s.hosts = append(s.hosts, hostOf(h))
+	}
+	s.draining, s.drain = context.WithCancelCause(context.Background())
+	s.echo.HideBanner, s.echo.HidePort = true, true
+	s.echo.IPExtractor = echo.ExtractIPDirect()
+	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.sendError(c, err) }
+	s.echo.Pre(s.guard)
+	s.api = huma.NewAPI(s.describe(), adapter{s.echo})
+	s.routes()
+	s.http = &http.Server{
+		Handler: s.echo, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
+	}
+	return s
+}
+
+// describe is the part of the OpenAPI document that is not made from routes.
+func (s *Server) describe() huma.Config {
+	cfg := huma.DefaultConfig("tuner", "v1")
+	cfg.Info.Description = "Hyperparameter tuning: studies, their trials, and the leases under which workers run them."
+	cfg.CreateHooks = nil // no $schema in answers
+	cfg.DocsPath = ""     // its page would load scripts from elsewhere
+	cfg.OpenAPIPath = ""  // GET /v1/openapi.json is a route like any other
+	cfg.SchemasPath = ""  // the document has them
+	cfg.Formats = map[string]huma.Format{"application/json": {Marshal: marshalJSON, Unmarshal: json.Unmarshal}, "json": {Marshal: marshalJSON, Unmarshal: json.Unmarshal}}
+	cfg.RejectUnknownQueryParameters = true
+	cfg.Transformers = []huma.Transformer{transform}
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
+	cfg.Security = []map[string][]string{{"token": {}}}
+	aliases(cfg.Components.Schemas)
+	return cfg
+}
+
+func (s *Server) routes() {
+	s.metaRoutes()
+	s.studyRoutes()
+	s.trialRoutes()
+	s.attemptRoutes()
+}
+
+// Handler is the server without a listener.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// OpenAPI returns the OpenAPI 3.1 document as JSON.
+func (s *Server) OpenAPI() ([]byte, error) { return json.MarshalIndent(s.api.OpenAPI(), "", "  ") }
+
+// Serve answers the requests that come to l until Stop; it returns nil then.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return types.Errorf(types.Internal, "the server ended: %w", err)
+	}
+	return nil
+}
+
+// Stop lets no further requests in, ends the waiting of those that wait, and
+// returns when all are answered or ctx is done.
+func (s *Server) Stop(ctx context.Context) error {
+	s.drain(errDraining())
+	if err := s.http.Shutdown(ctx); err != nil {
+		return types.Errorf(types.Unavailable, "some requests were not answered in time: %w", err)
+	}
+	return nil
+}
+
+func errDraining() error {
+	return types.Errorf(types.Unavailable, "the server is shutting down").WithRemedy("try again in a moment")
+}
+
+// waiting is the context of a request that may wait: it ends with the server.
+func (s *Server) waiting(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.draining, func() { cancel(errDraining()) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// sendError answers with an error that no handler of huma's has answered with.
+func (s *Server) sendError(c echo.Context, err error) {
+	if c.Response().Committed {
+		return
+	}
+	ctx := c.Request().Context()
+	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
+		r := c.Request()
+		e := &types.Error{Code: codeOf(he.Code), Message: http.StatusText(he.Code)}
+		switch he.Code {
+		case http.StatusNotFound:
+			e.Message, e.Remedy = "there is no "+r.URL.Path, "GET /v1/openapi.json lists what there is"
+		case http.StatusMethodNotAllowed:
+			e.Message, e.Remedy = r.Method+" is not possible on "+r.URL.Path, "GET /v1/openapi.json lists what is"
+		}
+		newProblem(callOf(ctx).id, he.Code, e).write(c.Response())
+		return
+	}
+	s.problemOf(ctx, err).write(c.Response())
+}
+
+// handle adds a route whose errors are sent as problems.
+func handle[I, O any](s *Server, op huma.Operation, h func(ctx context.Context, in *I) (*O, error)) {
+	op.MaxBodyBytes = s.cfg.MaxBody
+	op.BodyReadTimeout = 30 * time.Second
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := h(ctx, in)
+		if err != nil {
+			p := s.problemOf(ctx, err)
+			headers := http.Header{}
+			p.headers(headers)
+			return nil, huma.ErrorWithHeaders(p, headers)
+		}
+		return out, nil
+	})
+}

@@ -1,0 +1,211 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/engine"
+)
+
+const (
+	projectPath = "/v1/projects/{project}"
+	studiesPath = projectPath + "/studies"
+	studyPath   = studiesPath + "/{study}"
+)
+
+// StudyName is the part of a path that names a study. It is exported, as the
+// others that are embedded, because huma fills in exported fields only.
+type StudyName struct {
+	Project string `path:"project" maxLength:"128" doc:"Name of the project, such as default"`
+	Study   string `path:"study" maxLength:"128" doc:"Name of the study"`
+}
+
+type (
+	studyOutput struct{ Body types.Study }
+	// openOutput says by its status whether the study is new.
+	openOutput struct {
+		Status int
+		Body   types.Study
+	}
+	openInput struct {
+		Project string `path:"project" maxLength:"128" doc:"Name of the project, such as default"`
+		Check   bool   `query:"check" doc:"Only check: store nothing, and answer with the study as it would be"`
+		Body    types.StudySpec
+	}
+	listStudiesInput struct {
+		Project string `path:"project" maxLength:"128" doc:"Name of the project, such as default"`
+		After   string `query:"after" maxLength:"128" doc:"Name after which the page begins: next of the page before"`
+		Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most studies of a page"`
+	}
+	studiesOutput struct{ Body types.StudyPage }
+	patchInput    struct {
+		StudyName
+
+		Body types.StudyPatch
+	}
+	spacesOutput struct{ Body types.SpaceList }
+)
+
+func (s *Server) studyRoutes() {
+	tags := []string{"studies"}
+	handle(s, huma.Operation{OperationID: "openStudy", Method: http.MethodPost, Path: studiesPath, Tags: tags,
+		Summary: "Create a study, or continue the one of that name (200; 409 with the differences if they do not fit)", DefaultStatus: http.StatusCreated}, s.openStudy)
+	handle(s, huma.Operation{OperationID: "listStudies", Method: http.MethodGet, Path: studiesPath, Tags: tags,
+		Summary: "The studies of a project by name"}, s.listStudies)
+	handle(s, huma.Operation{OperationID: "study", Method: http.MethodGet, Path: studyPath, Tags: tags,
+		Summary: "A study as it is now"}, s.getStudy)
+	handle(s, huma.Operation{OperationID: "patchStudy", Method: http.MethodPatch, Path: studyPath, Tags: tags,
+		Summary: "Pause, resume or stop a study, or change its budget and parallelism"}, s.patchStudy)
+	handle(s, huma.Operation{OperationID: "removeStudy", Method: http.MethodDelete, Path: studyPath, Tags: tags,
+		Summary: "Delete a study and all that belongs to it; none of its trials may run", DefaultStatus: http.StatusOK}, s.removeStudy)
+	handle(s, huma.Operation{OperationID: "spaces", Method: http.MethodGet, Path: studyPath + "/spaces", Tags: tags,
+		Summary: "All versions of a study's space, the oldest first"}, s.spaces)
+}
+
+// withStudy calls do with the ID of a study. IDs of names are remembered, for
+// each report would look for its study else; they are asked for again when the
+// study turns out to be gone, for another may have its name now.
+func (s *Server) withStudy(ctx context.Context, name StudyName, do func(id int64) error) error {
+	known, ok := s.names.Load(name)
+	if ok {
+		err := do(known.(int64))
+		if types.CodeOf(err) != types.NotFound {
+			return err
+		}
+		s.names.Delete(name)
+	}
+	st, err := s.cfg.Store.Study(ctx, name.Project, name.Study)
+	if types.CodeOf(err) == types.NotFound {
+		return types.Errorf(types.NotFound, "the project %s has no study %q", name.Project, name.Study).WithField("study").
+			WithRemedy("GET %s lists them; POST there makes one", "/v1/projects/"+name.Project+"/studies")
+	}
+	if err != nil {
+		return err
+	}
+	s.names.Store(name, st.ID)
+	return do(st.ID)
+}
+
+func (s *Server) openStudy(ctx context.Context, in *openInput) (*openOutput, error) {
+	spec := in.Body
+	if spec.Project != "" && spec.Project != in.Project {
+		return nil, types.Errorf(types.Invalid, "the body says %q, the path %q", spec.Project, in.Project).WithField("project").
+			WithRemedy("leave it out of the body")
+	}
+	spec.Project = in.Project
+	if string(spec.Space) == "null" {
+		spec.Space = nil
+	}
+	open, status := s.cfg.Engine.OpenStudy, http.StatusCreated
+	if in.Check {
+		open, status = s.cfg.Engine.Check, http.StatusOK
+	}
+	st, err := open(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	if st.Continued {
+		status = http.StatusOK
+	}
+	return &openOutput{status, st}, nil
+}
+
+func (s *Server) getStudy(ctx context.Context, in *StudyName) (*studyOutput, error) {
+	var out studyOutput
+	err := s.withStudy(ctx, *in, func(id int64) (err error) {
+		out.Body, err = s.cfg.Engine.Study(ctx, id)
+		return err
+	})
+	return &out, err
+}
+
+func (s *Server) listStudies(ctx context.Context, in *listStudiesInput) (*studiesOutput, error) {
+	page, err := s.cfg.Store.ListStudies(ctx, in.Project, in.After, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := studiesOutput{types.StudyPage{Studies: []types.Study{}}}
+	for _, p := range page {
+		v, err := s.view(ctx, p.Study, p.Counts)
+		if err != nil {
+			return nil, err
+		}
+		out.Body.Studies = append(out.Body.Studies, v)
+	}
+	if len(page) == in.Limit {
+		out.Body.Next = page[len(page)-1].Study.Spec.Name
+	}
+	return &out, nil
+}
+
+func (s *Server) view(ctx context.Context, st trial.Study, counts types.Counts) (types.Study, error) {
+	best, err := engine.BestStored(ctx, s.cfg.Store, st)
+	return types.Study{ID: st.ID, Spec: st.Spec, State: st.State, Reason: st.Reason, Created: st.Created,
+		Counts: counts, Best: best, SpaceVersion: st.SpaceVersion}, err
+}
+
+// control carries out a change of a study by hand.
+func (s *Server) control(ctx context.Context, name StudyName, req types.ControlRequest) (types.ControlReply, error) {
+	var out types.ControlReply
+	err := s.withStudy(ctx, name, func(id int64) (err error) {
+		req.Study = id
+		out, err = s.cfg.Engine.Control(ctx, req)
+		return err
+	})
+	return out, err
+}
+
+func (s *Server) patchStudy(ctx context.Context, in *patchInput) (*studyOutput, error) {
+	b := in.Body
+	req := types.ControlRequest{Key: b.Key, Reason: b.Reason, Budget: b.Budget, Parallelism: b.Parallelism}
+	limits := b.Budget != nil || b.Parallelism != nil
+	switch {
+	case limits && b.State != "":
+		return nil, types.Errorf(types.Invalid, "state and limits are changed one after the other").WithField("state").
+			WithRemedy("send two requests")
+	case limits && b.Reason != "":
+		return nil, types.Errorf(types.Invalid, "a change of limits has no reason").WithField("reason").WithRemedy("leave it out")
+	case limits:
+		req.Kind = types.Edit
+	case b.State == types.StudyActive:
+		req.Kind = types.ResumeStudy
+	case b.State == types.StudyPaused:
+		req.Kind = types.PauseStudy
+	case b.State == types.StudyStopped:
+		req.Kind = types.StopStudy
+	default:
+		return nil, types.Errorf(types.Invalid, "%q is no state that can be set", b.State).WithField("state").
+			WithRemedy("use active, paused or stopped; or give budget or parallelism")
+	}
+	r, err := s.control(ctx, in.StudyName, req)
+	return &studyOutput{r.Study}, err
+}
+
+func (s *Server) removeStudy(ctx context.Context, in *StudyName) (*studyOutput, error) {
+	r, err := s.control(ctx, *in, types.ControlRequest{Kind: types.RemoveStudy})
+	s.names.Delete(*in)
+	return &studyOutput{r.Study}, err
+}
+
+func (s *Server) spaces(ctx context.Context, in *StudyName) (*spacesOutput, error) {
+	out := spacesOutput{types.SpaceList{Spaces: []json.RawMessage{}}}
+	err := s.withStudy(ctx, *in, func(id int64) error {
+		texts, err := s.cfg.Store.Spaces(ctx, id)
+		if err == nil && len(texts) == 0 {
+			return types.Errorf(types.NotFound, "the study is gone")
+		}
+		for _, t := range texts {
+			out.Body.Spaces = append(out.Body.Spaces, t)
+		}
+		return err
+	})
+	return &out, err
+}
+
+var _ Reader = store.Store(nil)

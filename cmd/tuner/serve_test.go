@@ -1,0 +1,347 @@
+//go:build linux
+
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial"
+)
+
+// service is a server under way in a lab.
+type service struct {
+	*sweep
+
+	url, token string // token is the path of the file
+}
+
+var announced = regexp.MustCompile(`(?s)url   (http://\S+)\ntoken (\S+)\n.*use it:`)
+
+// serve starts a server of the lab's database.
+func (l *lab) serve(listen string, flags ...string) *service {
+	l.t.Helper()
+	s := &service{sweep: l.run(l.command(append([]string{"serve", "--listen", listen}, flags...)...))}
+	s.shows("use it:")
+	m := announced.FindStringSubmatch(s.shown.String())
+	if m == nil {
+		l.t.Fatalf("the server printed\n%s", s.shown)
+	}
+	s.url, s.token = m[1], m[2]
+	return s
+}
+
+func (s *service) flags() []string { return []string{"--url", s.url, "--token-file", s.token} }
+
+// ends stops the server as an operator does.
+func (s *service) ends() {
+	s.t.Helper()
+	s.signal(syscall.SIGTERM)
+	if out := s.exits(0); strings.Contains(out, "level=ERROR") {
+		s.t.Errorf("the server logged errors:\n%s", out)
+	}
+}
+
+// fiveReports is a trial of about a quarter of a second with five reports.
+const fiveReports = `for i in 1 2 3 4 5; do echo "step=$i v=$1"; sleep 0.05; done`
+
+// TestTheServerIsKilledDuringASweep: the sweep goes on when the server is there
+// again; nothing is lost, and no trial is run twice.
+func TestTheServerIsKilledDuringASweep(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	l := newLab(t)
+	server := l.serve("127.0.0.1:0")
+	const n = 30
+	run := l.begin(n, fiveReports, server.flags()...)
+	address := strings.TrimPrefix(server.url, "http://")
+	for _, done := range []string{"4/30 ", "15/30 "} {
+		run.shows(done)
+		server.signal(syscall.SIGKILL)
+		<-server.ended
+		run.shows("trouble: ")
+		server = l.serve(address)
+	}
+	out := run.exits(0)
+	if !strings.Contains(out, "the trouble is over") || !strings.Contains(out, "server "+server.url) {
+		t.Errorf("the sweep printed\n%s", out)
+	}
+	for i, x := range l.attempts() {
+		if x != 1 {
+			t.Errorf("trial %d needed %d attempts", i, x)
+		}
+	}
+	server.ends()
+	l.whole(n)
+}
+
+// attempts is how many attempts each trial had, by number.
+func (l *lab) attempts() (out []int) {
+	l.t.Helper()
+	l.look(func(db store.Store, study int64, tr trial.Trial) {
+		as, err := db.Attempts(l.t.Context(), study, tr.Number)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		out = append(out, len(as))
+	})
+	return out
+}
+
+// TestSweepsAndAWorkerShareAServer runs two sweeps and a worker at once; one of
+// the sweeps is killed, and its trials are handed out again.
+func TestSweepsAndAWorkerShareAServer(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	l := newLab(t)
+	server := l.serve("127.0.0.1:0")
+	const n = 40
+	first := l.begin(n, fiveReports, server.flags()...)
+	first.shows("completed")
+	second := l.begin(n, fiveReports, server.flags()...)
+	second.shows("completed")
+	worker := l.run(l.command(append([]string{"worker", "s", "-j", "2", "--dir", l.trials, "--trust-server-commands"}, server.flags()...)...))
+	worker.shows("completed")
+	for _, s := range []*sweep{first, second, worker} {
+		s.exits(0)
+	}
+	workers := map[string]bool{}
+	l.look(func(db store.Store, study int64, tr trial.Trial) {
+		as, err := db.Attempts(t.Context(), study, tr.Number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range as {
+			workers[a.Worker] = true
+			if !strings.HasSuffix(a.Node, "/url") {
+				t.Errorf("trial %d ran on %q, which could be taken for the server's own machine", tr.Number, a.Node)
+			}
+		}
+		if len(as) != 1 {
+			t.Errorf("trial %d has %d attempts", tr.Number, len(as))
+		}
+	})
+	if len(workers) != 3 {
+		t.Errorf("the trials were run by %v, want 3 workers", workers)
+	}
+	server.ends()
+	l.whole(n)
+}
+
+// TestASweepIsInterruptedWithoutItsServer: who waits for a server that does not
+// come back can leave, and goes on later.
+func TestASweepIsInterruptedWithoutItsServer(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	l := newLab(t)
+	server := l.serve("127.0.0.1:0")
+	const n = 12
+	run := l.begin(n, fiveReports, server.flags()...)
+	run.shows("3/12 ")
+	server.signal(syscall.SIGKILL)
+	<-server.ended
+	run.shows("trouble: ")
+	for _, says := range []string{"no new trials; waiting", "asking the running trials to stop", "killing the running trials"} {
+		run.signal(syscall.SIGINT)
+		run.shows(says)
+	}
+	if out := run.exits(130); !strings.Contains(out, "\ntuner: no answer from "+server.url) {
+		t.Errorf("it ends without the reason:\n%s", out)
+	}
+	server = l.serve(strings.TrimPrefix(server.url, "http://"))
+	l.begin(n, fiveReports, server.flags()...).exits(0)
+	server.ends()
+	l.whole(n)
+}
+
+// TestAKilledSweepComesBackToItsServer: what ran under a killed sweep is found
+// again by the next.
+func TestAKilledSweepComesBackToItsServer(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	l := newLab(t)
+	server := l.serve("127.0.0.1:0")
+	const n = 12
+	first := l.begin(n, fiveReports, server.flags()...)
+	first.shows("3/12 ")
+	first.signal(syscall.SIGKILL)
+	<-first.ended
+	second := l.begin(n, fiveReports, server.flags()...)
+	second.exits(0)
+	for i, x := range l.attempts() {
+		if x != 1 {
+			t.Errorf("trial %d needed %d attempts", i, x)
+		}
+	}
+	server.ends()
+	l.whole(n)
+}
+
+// TestTheFirstToken: it is made once, for the user only, and never printed.
+func TestTheFirstToken(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	server := l.serve("127.0.0.1:0")
+	secret, err := os.ReadFile(server.token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(server.token)
+	if err != nil || info.Mode() != 0o600 || len(strings.TrimSpace(string(secret))) < 40 {
+		t.Errorf("the token file is %v, %v, with %d bytes", info.Mode(), err, len(secret))
+	}
+	ask := func(token string) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.url+"/v1/info", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := ask(string(secret)); got != http.StatusOK {
+		t.Errorf("the token is answered by %d", got)
+	}
+	if got := ask("tnr_wrong"); got != http.StatusUnauthorized {
+		t.Errorf("a wrong token is answered by %d", got)
+	}
+	server.ends()
+	for _, path := range []string{l.db, l.db + "-wal"} {
+		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), strings.TrimSpace(string(secret))) {
+			t.Errorf("%s holds the token itself", path)
+		}
+	}
+	all := server.shown.String()
+
+	// The next start keeps it, and others are made and revoked beside it.
+	server = l.serve("127.0.0.1:0", "-v")
+	if again, err := os.ReadFile(server.token); err != nil || string(again) != string(secret) {
+		t.Errorf("the second start changed the token: %v", err)
+	}
+	other := filepath.Join(l.dir, "other.token")
+	if out := l.run(l.command("token", "create", "other", "--out", other, "--for", "1h")).exits(0); strings.Contains(out, "tnr_") {
+		t.Errorf("the token was printed:\n%s", out)
+	}
+	made, err := os.ReadFile(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(string(made)); got != http.StatusOK {
+		t.Errorf("the other token is answered by %d", got)
+	}
+	l.run(l.command("token", "create", "other", "--out", other+"2")).exits(2) // the name is taken
+	if _, err := os.Stat(other + "2"); err == nil {
+		t.Error("a file was left for a token that was not made")
+	}
+	l.run(l.command("token", "create", "third", "--out", other)).exits(2) // the file is there
+	if out := l.run(l.command("token", "create", "third")).exits(2); strings.Contains(out, "tnr_") || !strings.Contains(out, "--out") {
+		t.Errorf("without a file it printed\n%s", out)
+	}
+	if out := l.run(l.command("token", "ls")).exits(0); !strings.Contains(out, "first") || !strings.Contains(out, "other") || strings.Contains(out, "third") {
+		t.Errorf("the tokens are\n%s", out)
+	}
+	l.run(l.command("token", "revoke", "other")).exits(0)
+	waitUntil(t, "the end of the revoked token", func() bool { return ask(string(made)) == http.StatusUnauthorized })
+	all += server.shown.String()
+	server.ends()
+	if strings.Contains(all, "tnr_") {
+		t.Errorf("a token was printed or logged:\n%s", all)
+	}
+
+	// A lost file is said, and not replaced by a new right to everything.
+	if err := os.Remove(server.token); err != nil {
+		t.Fatal(err)
+	}
+	s := l.run(l.command("serve", "--listen", "127.0.0.1:0"))
+	s.shows("tuner token create")
+	s.signal(syscall.SIGTERM)
+	s.exits(0)
+	if _, err := os.Stat(server.token); err == nil {
+		t.Error("the lost token was replaced")
+	}
+}
+
+// TestServeRefuses: what is not safe or not there yet says so.
+func TestServeRefuses(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	for _, listen := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:7070", "example.org:80"} {
+		if out := l.run(l.command("serve", "--listen", listen)).exits(2); !strings.Contains(out, "does not encrypt yet") {
+			t.Errorf("--listen %s: %s", listen, out)
+		}
+	}
+	if _, err := os.Stat(l.db); err == nil {
+		t.Error("a server that was refused made a database")
+	}
+	server := l.serve("127.0.0.1:0")
+	bad := filepath.Join(l.dir, "bad.token")
+	if err := os.WriteFile(bad, []byte("tnr_bad\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at := func(args ...string) []string { return append(args, server.flags()...) }
+	for want, args := range map[string][]string{
+		"needs a token":                 {"ls", "--url", server.url},
+		"cannot read the token":         {"ls", "--url", server.url, "--token-file", "none"},
+		"the token is not known":        {"ls", "--url", server.url, "--token-file", bad},
+		"no answer from":                {"ls", "--url", "http://127.0.0.1:1", "--token-file", bad},
+		"show the token to the network": {"ls", "--url", "http://192.0.2.1:7070", "--token-file", bad},
+		"does not work over --url":      at("export", "s"),
+		"there is no command to run":    at("sweep", "--name", "s", "-n", "3"),
+		"directories of trials are not": append(at("sweep", "--name", "s", "--min", "v", "-p", "x=0.0..1.0", "-n", "3", "--keep", "best"), "--", "true"),
+		"what runs here would be":       at("worker", "s"),
+		"there is no study":             at("worker", "s", "--trust-server-commands"),
+		"a worker needs a server":       {"worker", "s"},
+		"keep --url or --db":            at("ls", "--db", l.db),
+		"not another server":            at("serve"),
+		"what listens there already":    {"serve", "--listen", strings.TrimPrefix(server.url, "http://")},
+	} {
+		s := l.run(l.command(args...))
+		<-s.ended
+		if out := s.shown.String(); s.cmd.ProcessState.ExitCode() == 0 || !strings.Contains(out, want) {
+			t.Errorf("tuner %s: exit code %d, %s\nwant %q", strings.Join(args, " "), s.cmd.ProcessState.ExitCode(), out, want)
+		}
+	}
+
+	// A study whose command is another is not continued, and nothing of what the
+	// server has is run.
+	l.begin(2, fiveReports, server.flags()...).exits(0)
+	if out := l.begin(4, "touch "+filepath.Join(l.dir, "ran")+"; echo v=1", server.flags()...).exits(2); !strings.Contains(out, "command") {
+		t.Errorf("another command: %s", out)
+	}
+	l.begin(2, fiveReports, append(server.flags(), "--env", "LD_PRELOAD=/x")...).exits(0) // it is typed here
+	if out := l.begin(4, fiveReports, server.flags()...).exits(2); !strings.Contains(out, "--env") {
+		t.Errorf("an environment that was not typed here: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(l.dir, "ran")); err == nil {
+		t.Error("the other command ran")
+	}
+	if out := l.run(l.command(at("trials", "s")...)).exits(0); strings.Count(out, "completed") != 2 {
+		t.Errorf("the trials over --url:\n%s", out)
+	}
+	if out := l.run(l.command(at("best", "s")...)).exits(0); !strings.Contains(out, "v") {
+		t.Errorf("the best over --url:\n%s", out)
+	}
+	if out := l.run(l.command(at("ls")...)).exits(0); !strings.Contains(out, "2/"+strconv.Itoa(2)) {
+		t.Errorf("the studies over --url:\n%s", out)
+	}
+	server.ends()
+}
