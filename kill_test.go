@@ -24,7 +24,7 @@ const killedEnv = "TUNER_TEST_KILLED"
 // TestMain lets the test binary play the program that is killed.
 func TestMain(m *testing.M) {
 	if db := os.Getenv(killedEnv); db != "" {
-		if err := evaluate(context.Background(), db, func(line string) { fmt.Println(line) }); err != nil { //nolint:forbidigo // its output is what the test reads
+		if err := evaluate(context.Background(), db, func(line string) { fmt.Println(line) }); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -42,7 +42,7 @@ func evaluate(ctx context.Context, db string, tell func(line string)) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // what was acknowledged is stored already
+	defer c.Close()
 	b := newBowl()
 	study, err := c.Study(ctx, b.config("bowl", killedTrials))
 	if err != nil {

@@ -5,8 +5,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/gotuner/tuner/suggest"
 	"gonum.org/v1/gonum/floats"
+
+	"github.com/gotuner/tuner/suggest"
 )
 
 // bowl is a rotated quadratic function around (0.3, 0.4, 0.5, …), with archive

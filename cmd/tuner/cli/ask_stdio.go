@@ -377,8 +377,7 @@ func jsonNames(t reflect.Type) []string {
 		return nil
 	}
 	var out []string
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		out = append(append(out, name), jsonNames(f.Type)...)
 	}

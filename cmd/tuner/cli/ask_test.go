@@ -344,7 +344,7 @@ func TestPipeReportsToTheStopper(t *testing.T) {
 				t.Fatalf("trial %d was ended at step %d: %s", n, step, r.Reason)
 			}
 		}
-		if r := p.must(`{"op":"tell","number":%d}`, n); !reflect.DeepEqual(r, types.PipeReply{}) {
+		if r := p.must(`{"op":"tell","number":%d}`, n); cmp.Diff(types.PipeReply{}, r) != "" {
 			t.Fatalf("tell answers %+v", r)
 		}
 	}
@@ -385,7 +385,7 @@ func TestPipeKeepsLongTrials(t *testing.T) {
 			{`{"op":"ask","n":2}`, `{"trials":`}, {`{"op":"tell","number":0,"metrics":{"loss":1}}`, `{}`},
 			{`{"op":"report","number":1,"metrics":{"loss":1}}`, `{}`}, {`{"op":"tell","number":1}`, `{}`}, {`{"op":"close"}`, `{}`},
 		} {
-			time.Sleep(10 * time.Minute)
+			time.Sleep(10 * time.Minute) //nolint:forbidigo // in a bubble, whose clock is not the machine's
 			if _, err := io.WriteString(requests, step.request+"\n"); err != nil {
 				t.Fatal(err)
 			}
@@ -473,8 +473,8 @@ func TestPipeGuide(t *testing.T) {
 // The fields that are read are those of the protocol.
 func TestPipeRequestHasTheProtocolsFields(t *testing.T) {
 	names := func(t reflect.Type) (out []string) {
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		for f := range t.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			out = append(out, name)
 		}
 		return out
