@@ -118,11 +118,11 @@
 // depends on which trials there are and on nothing else, so replays agree.
 // above_cap=0 keeps all.
 //
-// That costs no regret: over 2,000 trials on BBOB in 5 dimensions and five
-// problems of tuning data, four seeds each, the regret with 256 kernels is 0.96
-// (95 % interval 0.93 to 0.99) of that with all after 1,000 trials and 0.97 (0.91
-// to 1.03) after 2,000; with 512 it is 0.99 and 1.02, with 1,024 1.00 and 0.99
-// (tuner bench run --contenders tpe:above_cap=0,tpe:above_cap=256 --trials 2000).
+// That costs no regret that could be measured: over 2,000 trials on BBOB in 5
+// dimensions and five problems of tuning data, four seeds each, the regret with
+// 128 kernels is 0.98 (95 % interval 0.92 to 1.06) of that with all after 1,000
+// trials and 0.98 (0.90 to 1.06) after 2,000; with 256 it is 0.95 and 0.95, with
+// 512 0.98 and 0.98 (benchmarks/README.md has the commands).
 // The densities do differ: in one or two dimensions little; in ten, g with its
 // narrow kernels depends on the nearest bad trial, which may be one that was left
 // out, and which of the candidates wins is then another one.

@@ -40,7 +40,7 @@ func Algorithm() suggest.Algorithm {
 				Doc: "Share of the trials that count as good, rounded up."},
 			{Name: "gamma_max", Type: trial.IntSetting, Default: int64(25), Min: new(float64(1)),
 				Doc: "Greatest number of good trials."},
-			{Name: "above_cap", Type: trial.IntSetting, Default: int64(256), Min: new(float64(0)),
+			{Name: "above_cap", Type: trial.IntSetting, Default: int64(128), Min: new(float64(0)),
 				Doc: "Greatest number of bad trials in the model, of more a part stands for all; 0 takes all, " +
 					"at a cost that grows with their number."},
 			{Name: "prior_weight", Type: trial.FloatSetting, Default: 1.0, Min: new(0.001), Max: new(1e6),
