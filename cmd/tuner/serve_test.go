@@ -64,7 +64,7 @@ func TestTheServerIsKilledDuringASweep(t *testing.T) {
 	const n = 30
 	run := l.begin(n, fiveReports, server.flags()...)
 	address := strings.TrimPrefix(server.url, "http://")
-	for _, done := range []string{"4/30 ", "15/30 "} {
+	for _, done := range []string{"trial 5 running", "trial 16 running"} {
 		run.shows(done)
 		server.signal(syscall.SIGKILL)
 		<-server.ended
@@ -150,7 +150,7 @@ func TestASweepIsInterruptedWithoutItsServer(t *testing.T) {
 	server := l.serve("127.0.0.1:0")
 	const n = 12
 	run := l.begin(n, fiveReports, server.flags()...)
-	run.shows("3/12 ")
+	run.shows("trial 4 running")
 	server.signal(syscall.SIGKILL)
 	<-server.ended
 	run.shows("trouble: ")
@@ -178,7 +178,7 @@ func TestAKilledSweepComesBackToItsServer(t *testing.T) {
 	server := l.serve("127.0.0.1:0")
 	const n = 12
 	first := l.begin(n, fiveReports, server.flags()...)
-	first.shows("3/12 ")
+	first.shows("trial 4 running")
 	first.signal(syscall.SIGKILL)
 	<-first.ended
 	second := l.begin(n, fiveReports, server.flags()...)
