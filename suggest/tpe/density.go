@@ -89,15 +89,18 @@ func (m *mixture) pruned(x []float64, s *scratch) float64 {
 	return logSumExp(acc, m.reach)
 }
 
-// logPrior is the logarithm of the prior kernel's part of the density at x.
-func (m *mixture) logPrior(x []float64) float64 {
+// atLeast is a lower bound of the log density at x: the part of the prior kernel,
+// or of the one that was the greatest at the last point.
+func (m *mixture) atLeast(x []float64) float64 {
 	k := len(m.logWeight) - 1
-	sum := m.logWeight[k]
+	prior, near := m.logWeight[k], m.logWeight[m.pilot]
 	for j := range m.kernels {
-		m.kernels[j].prepare(x[j])
-		sum += m.kernels[j].at(x[j], k, m.narrow)
+		q := &m.kernels[j]
+		q.prepare(x[j])
+		prior += q.at(x[j], k, m.narrow)
+		near += q.at(x[j], int(m.pilot), m.narrow)
 	}
-	return sum
+	return max(prior, near)
 }
 
 // sieve adds the log densities at x of the kernels that are alive to acc, and

@@ -293,8 +293,8 @@ func (m *model) draw(r *rand.Rand, n int) [][]float64 {
 
 // best puts together the best candidate of each group, the first of equals.
 //
-// g is at least its prior kernel, so log l minus that is an upper bound of the
-// score: the candidates are looked at from the greatest bound on, and those
+// g is at least any of its kernels, so log l minus one of them is an upper bound
+// of the score: the candidates are looked at from the greatest bound on, and those
 // whose bound is below the best score are left out. It finds the same candidate
 // as without bounds.
 func (m *model) best(candidates [][]float64) []float64 {
@@ -304,7 +304,7 @@ func (m *model) best(candidates [][]float64) []float64 {
 		for i, c := range candidates {
 			own := m.scratch.of(g, c)
 			l := g.good.logDensity(own, &m.scratch)
-			s = append(s, prospect{i, l, l - g.bad.logPrior(own)})
+			s = append(s, prospect{i, l, l - g.bad.atLeast(own)})
 		}
 		m.prospects = s
 		slices.SortFunc(s, func(p, q prospect) int {
@@ -315,7 +315,11 @@ func (m *model) best(candidates [][]float64) []float64 {
 			if p.bound+slack < top {
 				break
 			}
-			v := p.good - g.bad.logDensity(m.scratch.of(g, candidates[p.index]), &m.scratch)
+			own := m.scratch.of(g, candidates[p.index])
+			if p.good-g.bad.atLeast(own)+slack < top {
+				continue
+			}
+			v := p.good - g.bad.logDensity(own, &m.scratch)
 			if v > top || v == top && p.index < at {
 				top, at = v, p.index
 			}
