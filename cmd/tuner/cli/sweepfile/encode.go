@@ -233,10 +233,13 @@ func shortChoice(c *yaml.Node) *yaml.Node {
 		return c
 	}
 	v, t := c.Content[1], c.Content[3]
-	if v.Kind == yaml.ScalarNode && v.Style == 0 && isJSONNumber(v.Value) && v.Value == t.Value {
-		return v
+	if v.Kind != yaml.ScalarNode || v.Style != 0 || !isJSONNumber(v.Value) || v.Value != t.Value {
+		return c
 	}
-	return c
+	if string(appendValue(nil, Value{Text: v.Value}, true, true)) == v.Value {
+		return c // a number in its canonical form is read back as the number alone
+	}
+	return v
 }
 
 // plain is a scalar without quotes.
