@@ -36,6 +36,9 @@ type Engine interface {
 	Study(ctx context.Context, id int64) (types.Study, error)
 	Trial(ctx context.Context, study, number int64) (types.Trial, error)
 	Control(ctx context.Context, req types.ControlRequest) (types.ControlReply, error)
+	Ask(ctx context.Context, req types.LeaseRequest) (types.LeaseReply, error)
+	Tell(ctx context.Context, req types.TellRequest) (types.FinishReply, error)
+	ReportAsked(ctx context.Context, req types.ReportAskedRequest) (types.Decision, error)
 }
 
 // Reader is what the server reads beside the engine. store.Store implements it.
@@ -134,6 +137,7 @@ func (s *Server) routes() {
 	s.studyRoutes()
 	s.trialRoutes()
 	s.attemptRoutes()
+	s.askRoutes()
 }
 
 // Handler is the server without a listener.

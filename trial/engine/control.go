@@ -22,7 +22,7 @@ func (s *study) control(ctx context.Context, tx *txn, req types.ControlRequest) 
 	if req.Key == "" {
 		return s.command(tx, req)
 	}
-	key, known, err := s.request(ctx, tx, req)
+	key, known, err := s.request(ctx, tx, req.Key, req)
 	if err != nil {
 		return types.ControlReply{}, err
 	}
@@ -34,32 +34,49 @@ func (s *study) control(ctx context.Context, tx *txn, req types.ControlRequest) 
 	if reply, err = s.command(tx, req); err != nil {
 		return reply, err
 	}
+	s.remember(key, reply)
+	return reply, nil
+}
+
+// keysKept is how many keys are kept in memory at most, but for those that are
+// not stored yet.
+const keysKept = 1024
+
+// remember stores the reply to a request with its effect.
+func (s *study) remember(key store.PutRequestKey, reply any) {
+	var err error
 	if key.Response, err = json.Marshal(reply); err != nil {
 		panic(err) // a reply always encodes
 	}
+	if len(s.keys) >= keysKept && s.last != nil {
+		select {
+		case <-s.last.done: // the store has them
+			clear(s.keys)
+		default:
+		}
+	}
 	s.keys[key.Key] = key
 	s.put(key)
-	return reply, nil
 }
 
 // request looks for an earlier request with the same key; one that asks for
 // something else is a Conflict.
-func (s *study) request(ctx context.Context, tx *txn, req types.ControlRequest) (key store.PutRequestKey, known bool, err error) {
+func (s *study) request(ctx context.Context, tx *txn, name string, req any) (key store.PutRequestKey, known bool, err error) {
 	body, err := json.Marshal(req)
 	if err != nil {
 		return key, false, types.Errorf(types.Invalid, "the request cannot be encoded: %w", err)
 	}
 	hash := sha256.Sum256(body)
-	if key, known = s.keys[req.Key]; !known {
-		if key, known, err = s.e.cfg.Store.RequestKey(ctx, s.id, req.Key); err != nil {
+	if key, known = s.keys[name]; !known {
+		if key, known, err = s.e.cfg.Store.RequestKey(ctx, s.id, name); err != nil {
 			return key, false, err
 		}
 	}
 	switch {
 	case !known:
-		return store.PutRequestKey{Key: req.Key, BodyHash: hash[:], Time: tx.now}, false, nil
+		return store.PutRequestKey{Key: name, BodyHash: hash[:], Time: tx.now}, false, nil
 	case !bytes.Equal(key.BodyHash, hash[:]):
-		return key, true, types.Errorf(types.Conflict, "the key %q belongs to another request", req.Key).WithField("key").
+		return key, true, types.Errorf(types.Conflict, "the key %q belongs to another request", name).WithField("key").
 			WithRemedy("draw a new key for each request")
 	}
 	return key, true, nil

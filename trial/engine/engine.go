@@ -144,7 +144,7 @@ func (e *Engine) Close(ctx context.Context) error {
 
 // Lease hands out a trial to run; see types.LeaseRequest.
 func (e *Engine) Lease(ctx context.Context, req types.LeaseRequest) (types.LeaseReply, error) {
-	return lease(ctx, e, req)
+	return lease(ctx, e, kindLease, req, (*study).lease)
 }
 
 // Report counts reports of a running attempt and answers whether it goes on.

@@ -12,8 +12,12 @@ import (
 	"github.com/gotuner/tuner/trial"
 )
 
-// lease answers a LeaseRequest, waiting up to req.Wait for a trial.
-func lease(ctx context.Context, e *Engine, req types.LeaseRequest) (types.LeaseReply, error) {
+// leasing is how a study answers a LeaseRequest.
+type leasing func(*study, context.Context, *txn, types.LeaseRequest) (types.LeaseReply, error)
+
+// lease answers a LeaseRequest by op, which is called kind in the mailbox,
+// waiting up to req.Wait for a trial.
+func lease(ctx context.Context, e *Engine, kind string, req types.LeaseRequest, op leasing) (types.LeaseReply, error) {
 	wait := time.Duration(req.Wait)
 	req.Wait = 0
 	if ctx.Err() != nil {
@@ -25,8 +29,8 @@ func lease(ctx context.Context, e *Engine, req types.LeaseRequest) (types.LeaseR
 		var changed <-chan struct{}
 		// A trial that was handed out to a caller who does not hear of it would
 		// run nowhere until its lease ends: only the waiting can be cancelled.
-		reply, err := call(context.WithoutCancel(ctx), e, req.Study, kindLease, req, func(s *study, tx *txn) (types.LeaseReply, error) {
-			r, err := s.lease(ctx, tx, req)
+		reply, err := call(context.WithoutCancel(ctx), e, req.Study, kind, req, func(s *study, tx *txn) (types.LeaseReply, error) {
+			r, err := op(s, ctx, tx, req)
 			changed = s.changed
 			return r, err
 		})

@@ -18,6 +18,10 @@ const (
 	kindFinish  = "finish"
 	kindAdopt   = "adopt"
 	kindControl = "control"
+
+	kindAsk         = "ask"
+	kindTell        = "tell"
+	kindReportAsked = "report_asked"
 )
 
 // call runs op on the study here if this process owns it or can own it, else
@@ -159,14 +163,21 @@ func (e *Engine) serve(ctx context.Context, c store.Command) error {
 	}
 	ctx = context.WithoutCancel(ctx)
 	switch c.Kind {
-	case kindLease:
+	case kindLease, kindAsk:
 		return serveAs(ctx, s, c, func(s *study, tx *txn, q types.LeaseRequest) (types.LeaseReply, error) {
 			if age := tx.now.Sub(c.Time); age > s.e.cfg.LeaseTTL {
 				// Who asked may be gone, and the trial would run nowhere.
 				return types.LeaseReply{}, types.Errorf(types.Unavailable, "the request waited for %v", age.Round(time.Second)).WithRemedy("ask again")
 			}
+			if c.Kind == kindAsk {
+				return s.ask(ctx, tx, q)
+			}
 			return s.lease(ctx, tx, q)
 		})
+	case kindTell:
+		return serveAs(ctx, s, c, (*study).tell)
+	case kindReportAsked:
+		return serveAs(ctx, s, c, (*study).reportAsked)
 	case kindReport:
 		return serveAs(ctx, s, c, (*study).report)
 	case kindBeat:

@@ -1,0 +1,43 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/gotuner/tuner/api/types"
+)
+
+// Ask asks for trials to evaluate, whose values are told. A request without a
+// key gets one, so that it can be repeated.
+func (c *Client) Ask(ctx context.Context, study int64, body types.AskBody) (types.AskReply, error) {
+	body.Key = cmp.Or(body.Key, NewKey())
+	body.Study = study
+	var out types.AskReply
+	err := c.change(ctx, study, body.Wait, body, &out, "ask")
+	return out, err
+}
+
+// Tell ends a trial that was asked for.
+func (c *Client) Tell(ctx context.Context, study, number int64, body types.TellBody) (types.FinishReply, error) {
+	var out types.FinishReply
+	err := c.change(ctx, study, 0, body, &out, "trials", strconv.FormatInt(number, 10), "tell")
+	return out, err
+}
+
+// ReportAsked reports values of a trial that was asked for.
+func (c *Client) ReportAsked(ctx context.Context, study, number int64, body types.ReportAskedBody) (types.Decision, error) {
+	var out types.Decision
+	err := c.change(ctx, study, 0, body, &out, "trials", strconv.FormatInt(number, 10), "reports")
+	return out, err
+}
+
+// change posts what can be repeated.
+func (c *Client) change(ctx context.Context, study int64, wait types.Duration, body, out any, more ...string) error {
+	path, err := c.path(study, more...)
+	if err != nil {
+		return err
+	}
+	return c.patient(ctx, request{method: http.MethodPost, path: path, body: body, wait: wait}, out)
+}
