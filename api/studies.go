@@ -49,6 +49,11 @@ type (
 
 		Body types.StudyPatch
 	}
+	removeInput struct {
+		StudyName
+
+		ID int64 `query:"id" minimum:"0" doc:"Only if this is the ID of the study, and not of a later one of its name"`
+	}
 	spacesOutput struct{ Body types.SpaceList }
 )
 
@@ -187,9 +192,16 @@ func (s *Server) patchStudy(ctx context.Context, in *patchInput) (*studyOutput, 
 	return &studyOutput{r.Study}, err
 }
 
-func (s *Server) removeStudy(ctx context.Context, in *StudyName) (*studyOutput, error) {
-	r, err := s.control(ctx, *in, types.ControlRequest{Kind: types.RemoveStudy})
-	s.names.Delete(*in)
+func (s *Server) removeStudy(ctx context.Context, in *removeInput) (*studyOutput, error) {
+	var r types.ControlReply
+	err := s.withStudy(ctx, in.StudyName, func(id int64) (err error) {
+		if err := sameStudy(in.ID, id); err != nil {
+			return err
+		}
+		r, err = s.cfg.Engine.Control(ctx, types.ControlRequest{Study: id, Kind: types.RemoveStudy})
+		return err
+	})
+	s.names.Delete(in.StudyName)
 	return &studyOutput{r.Study}, err
 }
 

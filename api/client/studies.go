@@ -165,12 +165,13 @@ func (c *Client) Reports(ctx context.Context, study, number int64, metric string
 func (c *Client) Control(ctx context.Context, req types.ControlRequest) (types.ControlReply, error) {
 	key := cmp.Or(req.Key, NewKey())
 	var out types.ControlReply
+	var query url.Values
 	change := func(method string, body, out any, more ...string) error {
 		path, err := c.path(req.Study, more...)
 		if err != nil {
 			return err
 		}
-		return c.patient(ctx, request{method: method, path: path, body: body}, out)
+		return c.patient(ctx, request{method: method, path: path, query: query, body: body}, out)
 	}
 	patch := types.StudyPatch{Reason: req.Reason, Key: key}
 	var err error
@@ -194,6 +195,7 @@ func (c *Client) Control(ctx context.Context, req types.ControlRequest) (types.C
 		}
 		err = change(http.MethodPatch, patch, &out.Study)
 	case types.RemoveStudy:
+		query = url.Values{"id": {strconv.FormatInt(req.Study, 10)}}
 		err = change(http.MethodDelete, nil, &out.Study)
 	default:
 		err = types.Errorf(types.Invalid, "the request %q is not known", req.Kind)

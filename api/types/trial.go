@@ -61,10 +61,22 @@ type Trial struct {
 	Origin       string           `json:"origin"`
 	Arm          string           `json:"arm,omitempty"`
 	Explain      json.RawMessage  `json:"explain,omitempty"`
-	Attempts     []Attempt        `json:"attempts,omitempty"`
-	Created      time.Time        `json:"created"`
-	Started      *time.Time       `json:"started,omitempty"`
-	Finished     *time.Time       `json:"finished,omitempty"`
+	// Budget is how much of its resource it may use, where an algorithm says.
+	Budget   float64   `json:"budget,omitempty"`
+	Attempts []Attempt `json:"attempts,omitempty"`
+	// Decisions are those of the stopper and of people to end it.
+	Decisions []Stop     `json:"decisions,omitempty"`
+	Created   time.Time  `json:"created"`
+	Started   *time.Time `json:"started,omitempty"`
+	Finished  *time.Time `json:"finished,omitempty"`
+}
+
+// Stop is a decision to end a trial, as a client sees it.
+type Stop struct {
+	Step   int64     `json:"step"`
+	Kind   StopKind  `json:"kind"`
+	Reason string    `json:"reason"`
+	Time   time.Time `json:"time"`
 }
 
 // Attempt is one try at running a trial as a client sees it.

@@ -304,7 +304,7 @@ func TestServeRefuses(t *testing.T) {
 		"the token is not known":        {"ls", "--url", server.url, "--token-file", bad},
 		"no answer from":                {"ls", "--url", "http://127.0.0.1:1", "--token-file", bad},
 		"show the token to the network": {"ls", "--url", "http://192.0.2.1:7070", "--token-file", bad},
-		"does not work over --url":      at("export", "s"),
+		"gc works on a database":        at("gc", "s"),
 		"there is no command to run":    at("sweep", "--name", "s", "-n", "3"),
 		"directories of trials are not": append(at("sweep", "--name", "s", "--min", "v", "-p", "x=0.0..1.0", "-n", "3", "--keep", "best"), "--", "true"),
 		"what runs here would be":       at("worker", "s"),

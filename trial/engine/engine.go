@@ -209,12 +209,21 @@ func (e *Engine) Study(ctx context.Context, id int64) (types.Study, error) {
 	return e.storedView(ctx, id)
 }
 
-// Trial returns a trial with its attempts, as it is stored.
+// Trial returns a trial with its attempts and the decisions to end it, as it is
+// stored.
 func (e *Engine) Trial(ctx context.Context, study, number int64) (types.Trial, error) {
 	t, err := e.cfg.Store.Trial(ctx, study, number)
 	if err != nil {
 		return types.Trial{}, err
 	}
 	as, err := e.cfg.Store.Attempts(ctx, study, number)
-	return t.View(as), err
+	if err != nil {
+		return types.Trial{}, err
+	}
+	v := t.View(as)
+	ds, err := e.cfg.Store.Decisions(ctx, study, number)
+	for _, d := range ds {
+		v.Decisions = append(v.Decisions, types.Stop{Step: d.Step, Kind: d.Kind, Reason: d.Reason, Time: d.Time})
+	}
+	return v, err
 }

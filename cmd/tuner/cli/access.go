@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,6 @@ import (
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/engine"
-	"github.com/gotuner/tuner/trial/local"
 )
 
 // exists fails if the database is a file that is not there: only a sweep makes
@@ -66,23 +66,41 @@ func (f *dbFlags) reading(ctx context.Context, do func(db store.Store) error) (e
 	return do(db)
 }
 
-// changing opens the database with an engine for a command that changes a
-// study. The engine becomes the study's owner, or asks the owner if another
-// process is it.
-func (f *dbFlags) changing(ctx context.Context, name string, do func(l *local.Local, st trial.Study) error) (err error) {
-	if err := f.exists(); err != nil {
+// changing gives do what the command changes a study by: the database with an
+// engine, which becomes the study's owner or asks the owner if another process
+// is it, or the server.
+func (f *dbFlags) changing(ctx context.Context, name string, do func(at *site, st trial.Study) error) error {
+	return f.at(ctx, f.exists, func(at *site) error {
+		st, err := f.find(ctx, at.reader, name)
+		if err != nil {
+			return err
+		}
+		return do(at, st)
+	})
+}
+
+// at opens the database with an engine, unless check fails, or connects to the
+// server.
+func (f *dbFlags) at(ctx context.Context, check func() error, do func(at *site) error) (err error) {
+	url, err := f.server()
+	if err != nil {
+		return err
+	}
+	if url != "" {
+		c, err := f.client(ctx, url)
+		if err != nil {
+			return err
+		}
+		return join(do(remoteSite(c)), c.Close())
+	}
+	if err := check(); err != nil {
 		return err
 	}
 	l, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = join(err, l.Close()) }()
-	st, err := f.find(ctx, l.Store, name)
-	if err != nil {
-		return err
-	}
-	return do(l, st)
+	return join(do(localSite(l)), l.Close())
 }
 
 // join is errors.Join that leaves a single error as it is.
@@ -98,9 +116,13 @@ func join(err, more error) error {
 
 // find returns a study by name; the error names one that is spelt alike.
 func (f *dbFlags) find(ctx context.Context, db reader, name string) (trial.Study, error) {
-	st, err := f.study(ctx, db, name)
+	st, err := db.Study(ctx, f.project, name)
 	if types.CodeOf(err) != types.NotFound {
 		return st, err
+	}
+	url, serr := f.server()
+	if serr != nil {
+		return st, serr
 	}
 	var names []string
 	if lerr := eachStudy(ctx, db, f.project, func(s store.StudySummary) error {
@@ -109,14 +131,25 @@ func (f *dbFlags) find(ctx context.Context, db reader, name string) (trial.Study
 	}); lerr != nil {
 		return st, lerr
 	}
-	e := types.Errorf(types.NotFound, "there is no study %q in this database", name)
+	e := types.Errorf(types.NotFound, "there is no study %q %s", name, here(url))
 	if f.project != "default" {
 		e.Message = types.Errorf(types.NotFound, "there is no study %q in the project %s", name, f.project).Message
 	}
 	if s := suggestName(name, names); s != "" {
 		return st, e.WithRemedy("%s", s)
 	}
+	if url != "" {
+		return st, e.WithRemedy("tuner ls lists them; --url chooses another server, --db a database")
+	}
 	return st, e.WithRemedy("tuner ls lists them; --db chooses another database")
+}
+
+// here says where studies are looked for.
+func here(url string) string {
+	if url != "" {
+		return "on the server " + url
+	}
+	return "in this database"
 }
 
 // eachStudy calls do for the studies of a project ("": of all) by name.
@@ -255,6 +288,9 @@ func findTrial(ctx context.Context, db reader, st trial.Study, number int64) (tr
 	return t, e.WithRemedy("its trials are 0 to %d", st.NextNumber-1)
 }
 
+// completionTime bounds how long a completion may take: a shell waits for it.
+const completionTime = 2 * time.Second
+
 // completeStudy completes the first argument with the names of the studies.
 func (f *dbFlags) completeStudy(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
@@ -264,6 +300,8 @@ func (f *dbFlags) completeStudy(c *cobra.Command, args []string, word string) ([
 	if ctx == nil {
 		ctx = context.Background()
 	}
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
 	var names []string
 	err := f.looking(ctx, func(db reader) error {
 		return eachStudy(ctx, db, f.project, func(s store.StudySummary) error {

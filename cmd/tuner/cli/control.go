@@ -15,27 +15,26 @@ import (
 	"github.com/gotuner/tuner/suggest/space/grammar"
 	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/executor/argv"
-	"github.com/gotuner/tuner/trial/local"
 )
 
 // control asks for a change of a study and says what happened: with asJSON the
 // reply, else the sentence that say makes of it.
 func (f *dbFlags) control(ctx context.Context, name string, asJSON bool, ask func(trial.Study) (types.ControlRequest, error),
-	say func(before trial.Study, r types.ControlReply) string) error {
-	return f.changing(ctx, name, func(l *local.Local, study trial.Study) error {
+	say func(at *site, before trial.Study, r types.ControlReply) string) error {
+	return f.changing(ctx, name, func(at *site, study trial.Study) error {
 		req, err := ask(study)
 		if err != nil {
 			return err
 		}
 		req.Study = study.ID
-		reply, err := l.Engine.Control(ctx, req)
+		reply, err := at.Control(ctx, req)
 		if err != nil {
 			return err
 		}
 		if asJSON {
 			return writeJSON(f.st.Stdout, reply)
 		}
-		_, err = fmt.Fprintln(f.st.Stdout, say(study, reply))
+		_, err = fmt.Fprintln(f.st.Stdout, say(at, study, reply))
 		return err
 	})
 }
@@ -57,13 +56,13 @@ of its range.`,
 			return db.control(c.Context(), args[0], asJSON, func(study trial.Study) (types.ControlRequest, error) {
 				points, err := pointsOf(study, args[1:])
 				return types.ControlRequest{Kind: types.Enqueue, Points: points}, err
-			}, func(study trial.Study, r types.ControlReply) string {
+			}, func(at *site, study trial.Study, r types.ControlReply) string {
 				one := len(r.Numbers) == 1
 				s := rangeText(r.Numbers) + " of " + study.Spec.Name + " are queued"
 				if one {
 					s = rangeText(r.Numbers) + " of " + study.Spec.Name + " is queued"
 				}
-				return s + afterQueued(db, study, r.Study, one)
+				return s + afterQueued(at, db.ownerOf(study), r.Study, one)
 			})
 		},
 		ValidArgsFunction: db.completeStudy,
@@ -73,14 +72,16 @@ of its range.`,
 }
 
 // afterQueued says who will run what was queued.
-func afterQueued(db *dbFlags, before trial.Study, after types.Study, one bool) string {
+func afterQueued(at *site, owner string, after types.Study, one bool) string {
 	it, runs := "them", "run"
 	if one {
 		it, runs = "it", "runs"
 	}
-	switch owner := db.ownerOf(before); {
+	switch {
 	case after.State == types.StudyPaused:
 		return "; the study is paused: tuner resume " + quoted(after.Spec.Name)
+	case at.url != "":
+		return "; who asks the server for a trial of it gets " + it + " next"
 	case owner != "":
 		return fmt.Sprintf(" and %s next (by %s)", runs, owner)
 	case after.Spec.Run == nil:
@@ -141,7 +142,7 @@ on. tuner resume, or the same sweep again, continues a study that was stopped.`,
 					return req, types.Errorf(types.Conflict, "%s is %s already", study.Spec.Name, over)
 				}
 				return req, nil
-			}, func(study trial.Study, r types.ControlReply) string {
+			}, func(at *site, study trial.Study, r types.ControlReply) string {
 				if req.Kind == types.StopTrial {
 					return stoppedTrials(study.Spec.Name, r.Numbers, r.Study)
 				}
@@ -193,7 +194,7 @@ func pauseCommand(_ *State, db *dbFlags) *cobra.Command {
 					return types.ControlRequest{}, types.Errorf(types.Conflict, "%s is %s: there is nothing to pause", study.Spec.Name, study.State)
 				}
 				return types.ControlRequest{Kind: types.PauseStudy, Reason: "paused by hand"}, nil
-			}, func(study trial.Study, r types.ControlReply) string {
+			}, func(at *site, study trial.Study, r types.ControlReply) string {
 				s := study.Spec.Name + " is paused"
 				if n := r.Study.Counts.Running; n > 0 {
 					s += fmt.Sprintf(": %s left to end, and no new ones begin", isAre(n, "running trial"))
@@ -225,8 +226,8 @@ func resumeCommand(_ *State, db *dbFlags) *cobra.Command {
 				case types.StudyPaused, types.StudyStopped:
 				}
 				return types.ControlRequest{Kind: types.ResumeStudy}, nil
-			}, func(study trial.Study, r types.ControlReply) string {
-				return study.Spec.Name + " goes on" + whoRuns(db, study)
+			}, func(at *site, study trial.Study, r types.ControlReply) string {
+				return study.Spec.Name + " goes on" + whoRuns(at, db.ownerOf(study), r.Study.Spec)
 			})
 		},
 		ValidArgsFunction: db.completeStudy,
@@ -235,15 +236,16 @@ func resumeCommand(_ *State, db *dbFlags) *cobra.Command {
 	return c
 }
 
-// whoRuns says which process hands its trials out, or how to start one.
-func whoRuns(db *dbFlags, st trial.Study) string {
-	if o := db.ownerOf(st); o != "" {
-		return " in " + o
-	}
-	if st.Spec.Run == nil {
+// whoRuns says which process hands its trials out, or how to start one. A server
+// hands them out to whoever asks.
+func whoRuns(at *site, owner string, spec types.StudySpec) string {
+	switch {
+	case owner != "":
+		return " in " + owner
+	case spec.Run == nil || at.url != "":
 		return ""
 	}
-	return "; nobody runs it now: tuner sweep --name " + quoted(st.Spec.Name) + " does"
+	return "; nobody runs it now: tuner sweep --name " + quoted(spec.Name) + " does"
 }
 
 // editFlags are the flags of tuner edit.
@@ -276,7 +278,7 @@ finished study that gets more to do becomes active again. 0 takes a limit away.`
 			}
 			return db.control(c.Context(), args[0], f.json, func(study trial.Study) (types.ControlRequest, error) {
 				return f.request(c, study)
-			}, func(study trial.Study, r types.ControlReply) string {
+			}, func(at *site, study trial.Study, r types.ControlReply) string {
 				s := study.Spec.Name + ": " + budgetText(r.Study.Spec.Budget)
 				if n := r.Study.Spec.Parallelism; n > 0 {
 					s += fmt.Sprintf(", at most %d at once", n)
@@ -286,7 +288,7 @@ finished study that gets more to do becomes active again. 0 takes a limit away.`
 				}
 				switch {
 				case study.State != types.StudyActive && r.Study.State == types.StudyActive:
-					s += "; it is active again" + whoRuns(db, study)
+					s += "; it is active again" + whoRuns(at, db.ownerOf(study), r.Study.Spec)
 				case r.Study.State != types.StudyActive:
 					s += "; it is " + string(r.Study.State)
 				}

@@ -12,7 +12,6 @@ import (
 	"github.com/gotuner/tuner/internal/failpoint"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/store/sqlstore"
-	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/local"
 )
 
@@ -146,10 +145,4 @@ func (f *dbFlags) read(ctx context.Context) (store.Store, error) {
 		return nil, err
 	}
 	return sqlstore.Open(ctx, sqlstore.Config{DSN: dsn, Durability: f.durable, Logger: f.logger(), Now: f.st.Now})
-}
-
-// study finds a study by name.
-func (f *dbFlags) study(ctx context.Context, db reader, name string) (trial.Study, error) {
-	st, err := db.Study(ctx, f.project, name)
-	return st, notFound(err, name)
 }

@@ -50,7 +50,7 @@ var errEnough = errors.New("enough")
 
 // expect looks for the completed trials nearest to t among those that were
 // finished when t was made; nil if they are too few. sp is the space of t.
-func expect(ctx context.Context, db store.Store, study trial.Study, sp *space.Space, t *types.Trial) (*expectation, error) {
+func expect(ctx context.Context, db reader, study trial.Study, sp *space.Space, t *types.Trial) (*expectation, error) {
 	at, err := positionOf(sp, t.Params)
 	if err != nil {
 		return nil, types.Errorf(types.Internal, "the stored point of trial %d: %w", t.Number, err)

@@ -48,7 +48,7 @@ tuner import reads csv, json and jsonl.`,
 			if err := oneOf("output", form, exportForms...); err != nil {
 				return err
 			}
-			return db.reading(ctx, func(s store.Store) error {
+			return db.looking(ctx, func(s reader) error {
 				study, err := db.find(ctx, s, args[0])
 				if err != nil {
 					return err
@@ -114,7 +114,7 @@ func (s *State) path(file string) string {
 // exporter writes the trials of a study. It holds one page of them at a time.
 type exporter struct {
 	st      *State
-	db      store.Store
+	db      reader
 	study   trial.Study
 	spaces  []*space.Space
 	params  []string

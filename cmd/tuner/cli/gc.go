@@ -67,6 +67,11 @@ may use the folder too, and --orphans says that they do not.`,
 			if err != nil {
 				return err
 			}
+			if url, err := db.server(); err != nil {
+				return err
+			} else if url != "" {
+				return db.elsewhere(url)
+			}
 			ctx := c.Context()
 			return db.reading(ctx, func(s store.Store) error {
 				found, err := f.find(ctx, db, s, keep, args)
@@ -93,6 +98,16 @@ may use the folder too, and --orphans says that they do not.`,
 	fs.BoolVar(&f.json, "json", false, "print what was removed as JSON")
 	completeChoice(c, "keep", "all", "best", "none")
 	return c
+}
+
+// elsewhere is the error of gc with a server, which knows no directories.
+func (f *dbFlags) elsewhere(url string) error {
+	e := types.Errorf(types.Unsupported, "gc works on a database (--db), for directories of trials lie where they ran").WithField("--url")
+	base, err := f.remoteBase(url)
+	if err != nil {
+		return err
+	}
+	return e.WithRemedy("those of sweeps and workers of this server that ran here are in %s; tuner rm removes those of a study with it", base)
 }
 
 func (f *gcFlags) find(ctx context.Context, db *dbFlags, s store.Store, keep retention, names []string) ([]garbage, error) {

@@ -21,7 +21,6 @@ import (
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/suggest/space/grammar"
 	"github.com/gotuner/tuner/trial"
-	"github.com/gotuner/tuner/trial/local"
 )
 
 func importCommand(st *State, db *dbFlags) *cobra.Command {
@@ -51,8 +50,8 @@ FILE - is standard input.`,
 				return err
 			}
 			ctx := c.Context()
-			return db.changing(ctx, args[0], func(l *local.Local, study trial.Study) error {
-				return importInto(ctx, st, l, study, args[1], form, b, asJSON)
+			return db.changing(ctx, args[0], func(at *site, study trial.Study) error {
+				return importInto(ctx, st, at, study, args[1], form, b, asJSON)
 			})
 		},
 		ValidArgsFunction: func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
@@ -79,7 +78,7 @@ func readInput(st *State, file string) ([]byte, error) {
 	return b, nil
 }
 
-func importInto(ctx context.Context, st *State, l *local.Local, study trial.Study, file, form string, b []byte, asJSON bool) error {
+func importInto(ctx context.Context, st *State, at *site, study trial.Study, file, form string, b []byte, asJSON bool) error {
 	sp, err := space.Parse(study.Spec.Space)
 	if err != nil {
 		return types.Errorf(types.Internal, "the stored space: %w", err)
@@ -91,7 +90,7 @@ func importInto(ctx context.Context, st *State, l *local.Local, study trial.Stud
 	if len(r.trials) == 0 {
 		return usagef("%s has no finished trial", file)
 	}
-	reply, err := l.Engine.Control(ctx, types.ControlRequest{Study: study.ID, Kind: types.Import, Trials: r.trials})
+	reply, err := at.Control(ctx, types.ControlRequest{Study: study.ID, Kind: types.Import, Trials: r.trials})
 	if err != nil {
 		return err
 	}

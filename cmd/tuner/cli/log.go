@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial"
 )
 
@@ -41,6 +41,8 @@ func logCommand(st *State, db *dbFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "log NAME NUMBER",
 		Short: "Print what a trial wrote",
+		Long: `Prints the output of a trial, which lies on the machine where it ran. Elsewhere it
+says where that is, and what is stored: how the trial went and its last reports.`,
 		Example: `  tuner log mnist 17 --stderr -n 20
   tuner log mnist 17 -f`,
 		Args: wantArgs(1, 2, "log NAME NUMBER"),
@@ -56,7 +58,7 @@ func logCommand(st *State, db *dbFlags) *cobra.Command {
 				return usagef("%d is no number of lines", f.lines).WithField("-n")
 			}
 			ctx := c.Context()
-			return db.reading(ctx, func(s store.Store) error {
+			return db.looking(ctx, func(s reader) error {
 				study, err := db.find(ctx, s, name)
 				if err != nil {
 					return err
@@ -74,7 +76,7 @@ func logCommand(st *State, db *dbFlags) *cobra.Command {
 	return c
 }
 
-func (f *logFlags) print(ctx context.Context, st *State, db store.Store, study trial.Study, number int64) error {
+func (f *logFlags) print(ctx context.Context, st *State, db reader, study trial.Study, number int64) error {
 	a, err := f.find(ctx, db, study, number)
 	for errors.Is(err, errStarting) && f.follow {
 		if err := wait(ctx, followFile); err != nil {
@@ -102,7 +104,7 @@ func (f *logFlags) print(ctx context.Context, st *State, db store.Store, study t
 		file, err = os.Open(path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return f.missing(study, a, path)
+		return f.missing(ctx, st, db, study, a, path)
 	}
 	if err != nil {
 		return types.Errorf(types.Unavailable, "read the log: %w", err)
@@ -125,7 +127,7 @@ func (f *logFlags) print(ctx context.Context, st *State, db store.Store, study t
 }
 
 // find returns the attempt whose log is asked for.
-func (f *logFlags) find(ctx context.Context, db store.Store, study trial.Study, number int64) (trial.Attempt, error) {
+func (f *logFlags) find(ctx context.Context, db reader, study trial.Study, number int64) (trial.Attempt, error) {
 	t, err := findTrial(ctx, db, study, number)
 	if err != nil {
 		return trial.Attempt{}, err
@@ -151,7 +153,7 @@ func (f *logFlags) find(ctx context.Context, db store.Store, study trial.Study, 
 	return a, err
 }
 
-func attemptOf(ctx context.Context, db store.Store, study, number int64, n int) (trial.Attempt, error) {
+func attemptOf(ctx context.Context, db reader, study, number int64, n int) (trial.Attempt, error) {
 	as, err := db.Attempts(ctx, study, number)
 	if err != nil {
 		return trial.Attempt{}, err
@@ -165,18 +167,52 @@ func attemptOf(ctx context.Context, db store.Store, study, number int64, n int) 
 }
 
 // missing says why there is no log file.
-func (f *logFlags) missing(study trial.Study, a trial.Attempt, path string) error {
+func (f *logFlags) missing(ctx context.Context, st *State, db reader, study trial.Study, a trial.Attempt, path string) error {
 	host, err := os.Hostname()
-	switch {
-	case err == nil && a.Node != "" && a.Node != host:
-		return types.Errorf(types.NotFound, "attempt %d of trial %d ran on %s, and %s is not here", a.Number, a.Trial, a.Node, path).
-			WithRemedy("run tuner log there")
+	switch node := machineOf(a.Node); {
+	case err == nil && node != "" && node != host:
+		if err := f.stored(ctx, st, db, study, a); err != nil {
+			return err
+		}
+		verb := "ran"
+		if !a.State.Finished() {
+			verb = "runs"
+		}
+		return types.Errorf(types.NotFound, "attempt %d of trial %d %s on %s, and its log is there", a.Number, a.Trial, verb, node).
+			WithRemedy("look at it there: %s", path)
 	case !a.State.Finished():
 		return types.Errorf(types.NotFound, "attempt %d of trial %d has not written anything yet", a.Number, a.Trial).
 			WithRemedy("wait for it with -f")
 	}
 	return types.Errorf(types.NotFound, "%s is gone", path).
 		WithRemedy("tuner gc or --keep removed it; tuner show %s %d has what is stored", study.Spec.Name, a.Trial)
+}
+
+// logPoints is how many reports of a metric stand in for a log.
+const logPoints = 10
+
+// stored tells on stderr what is known of an attempt whose log is elsewhere.
+func (f *logFlags) stored(ctx context.Context, st *State, db reader, study trial.Study, a trial.Attempt) error {
+	t, err := db.Trial(ctx, study.ID, a.Trial)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("trial %d is %s", a.Trial, t.State)
+	if why := cmp.Or(a.Reason, t.Reason); why != "" {
+		text += ": " + why
+	}
+	fmt.Fprintln(st.Stderr, printable(text))
+	if a.Number != t.Attempts {
+		return nil // reports are of the last attempt
+	}
+	rs, err := db.Reports(ctx, study.ID, a.Trial, "", logPoints)
+	if err != nil {
+		return err
+	}
+	for _, r := range rs {
+		fmt.Fprintf(st.Stderr, "step=%d %s=%s\n", r.Step, printable(r.Metric), metricText(r.Value))
+	}
+	return nil
 }
 
 // skip moves the file to the start of its last f.lines lines.
@@ -221,7 +257,7 @@ func lastLines(file *os.File, n int) (int64, error) {
 }
 
 // follow copies what is added to the file until the attempt has ended.
-func follow(ctx context.Context, st *State, db store.Store, study int64, a trial.Attempt, file *os.File) error {
+func follow(ctx context.Context, st *State, db reader, study int64, a trial.Attempt, file *os.File) error {
 	for tick := 1; ; tick++ {
 		ended := a.State.Finished()
 		// What was written before the attempt was seen to have ended is read

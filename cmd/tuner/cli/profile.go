@@ -22,6 +22,7 @@ type profile struct {
 	Dir        string `yaml:"dir"`
 	Project    string `yaml:"project"`
 	Durability string `yaml:"durability"`
+	TokenFile  string `yaml:"token_file"`
 }
 
 // profilePath is $XDG_CONFIG_HOME/tuner/profile.yaml; "" without a home.
@@ -56,6 +57,9 @@ func (f *dbFlags) applyProfile(fs *pflag.FlagSet) error {
 	elsewhere := fs.Changed("db") || fs.Changed("url") || f.st.Getenv("TUNER_DB") != "" || f.st.Getenv("TUNER_URL") != ""
 	if !elsewhere {
 		f.db, f.url = beside(p.DB), p.URL
+		if !fs.Changed("token-file") && f.st.Getenv("TUNER_TOKEN_FILE") == "" {
+			f.tokenFile = beside(p.TokenFile) // of this server, and no other
+		}
 		if !fs.Changed("dir") {
 			f.dir = beside(p.Dir)
 		}
@@ -85,7 +89,7 @@ func (f *dbFlags) readProfile() (p profile, path string, err error) {
 	d.KnownFields(true)
 	if err := d.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
 		return p, path, usagef("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")).
-			WithRemedy("it may have db, url, dir, project and durability")
+			WithRemedy("it may have db, url, token_file, dir, project and durability")
 	}
 	return p, path, nil
 }

@@ -14,10 +14,6 @@ import (
 
 	"github.com/gotuner/tuner/api/client"
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/store"
-	"github.com/gotuner/tuner/trial"
-	"github.com/gotuner/tuner/trial/agent"
-	"github.com/gotuner/tuner/trial/local"
 )
 
 // remotePatience is how long a command waits for a server that went away while
@@ -78,14 +74,12 @@ func (f *dbFlags) readToken(path string) (string, error) {
 
 // onDatabaseOnly is the error of what needs the database itself.
 func onDatabaseOnly(url string) error {
-	return types.Errorf(types.Unsupported, "this command does not work over --url (%s) yet", url).
+	return types.Errorf(types.Unsupported, "this command works on a database, not over --url (%s)", url).
 		WithRemedy("run it where the server runs, with --db and the server's database; or leave --url and TUNER_URL out")
 }
 
-// remoteDir is the folder of the trial directories of a server's study. The time
-// of the study's creation is part of it, so that a new database at the same
-// address, or a study made anew, never finds directories of another.
-func (f *dbFlags) remoteDir(url string, study types.Study) (string, error) {
+// remoteBase is the folder of the trial directories of a server's studies.
+func (f *dbFlags) remoteBase(url string) (string, error) {
 	base := f.dir
 	switch {
 	case base == "":
@@ -98,172 +92,15 @@ func (f *dbFlags) remoteDir(url string, study types.Study) (string, error) {
 		base = filepath.Join(f.st.Dir, base)
 	}
 	_, host, _ := strings.Cut(url, "://")
-	return filepath.Join(base, strings.Trim(noName.ReplaceAllString(host, "-"), "-"),
-		strconv.FormatInt(study.ID, 10)+"-"+strconv.FormatInt(study.Created.UnixMicro(), 36)), nil
+	return filepath.Join(base, strings.Trim(noName.ReplaceAllString(host, "-"), "-")), nil
 }
 
-// reader is what commands that look need of where studies are.
-type reader interface {
-	store.Studies
-	store.Trials
-}
-
-// remoteReader reads from a server.
-type remoteReader struct{ c *client.Client }
-
-var _ reader = remoteReader{}
-
-func (r remoteReader) Study(ctx context.Context, project, name string) (trial.Study, error) {
-	v, err := r.c.StudyByName(ctx, project, name)
-	return storedStudy(v), err
-}
-
-func (r remoteReader) StudyByID(ctx context.Context, id int64) (trial.Study, error) {
-	v, err := r.c.Study(ctx, id)
-	return storedStudy(v), err
-}
-
-func (r remoteReader) ListStudies(ctx context.Context, project, after string, limit int) ([]store.StudySummary, error) {
-	if project == "" {
-		return nil, types.Errorf(types.Unsupported, "a server cannot list the studies of all projects yet").WithRemedy("name one with --project")
-	}
-	page, err := r.c.ListStudies(ctx, project, after, cmp.Or(limit, 1000))
-	var out []store.StudySummary
-	for _, v := range page.Studies {
-		out = append(out, store.StudySummary{Study: storedStudy(v), Counts: v.Counts})
-	}
-	return out, err
-}
-
-func (r remoteReader) Spaces(ctx context.Context, study int64) ([][]byte, error) {
-	texts, err := r.c.Spaces(ctx, study)
-	var out [][]byte
-	for _, t := range texts {
-		out = append(out, t)
-	}
-	return out, err
-}
-
-func (r remoteReader) Counts(ctx context.Context, study int64) (types.Counts, error) {
-	v, err := r.c.Study(ctx, study)
-	return v.Counts, err
-}
-
-func (r remoteReader) Trial(ctx context.Context, study, number int64) (trial.Trial, error) {
-	v, err := r.c.Trial(ctx, study, number)
-	return storedTrial(study, v), err
-}
-
-func (r remoteReader) ListTrials(ctx context.Context, study int64, f store.TrialFilter) ([]trial.Trial, string, error) {
-	page, err := r.c.ListTrials(ctx, study, client.TrialQuery{States: f.States, Sort: string(f.Sort), Metric: f.Metric, Desc: f.Desc,
-		After: f.After, Limit: cmp.Or(f.Limit, 1000)})
-	var out []trial.Trial
-	for _, v := range page.Trials {
-		out = append(out, storedTrial(study, v))
-	}
-	return out, page.Next, err
-}
-
-func (r remoteReader) Attempts(ctx context.Context, study, number int64) ([]trial.Attempt, error) {
-	if number < 0 {
-		return nil, onDatabaseOnly(r.c.URL())
-	}
-	v, err := r.c.Trial(ctx, study, number)
-	var out []trial.Attempt
-	for _, a := range v.Attempts {
-		out = append(out, trial.Attempt{Study: study, Trial: number, Number: a.Number, State: a.State, Worker: a.Worker, Executor: a.Executor,
-			Reason: a.Reason, Exit: a.Exit, Signal: a.Signal, Node: a.Node, Dir: a.Dir, Leased: a.Leased, Ended: timeOf(a.Ended)})
-	}
-	return out, err
-}
-
-func (r remoteReader) AttemptFolders(context.Context, int64, string) ([]string, error) {
-	return nil, onDatabaseOnly(r.c.URL())
-}
-
-func (r remoteReader) Reports(ctx context.Context, study, number int64, metric string, maxPoints int) ([]trial.Report, error) {
-	const most = 100_000
-	if maxPoints <= 0 || maxPoints > most {
-		maxPoints = most
-	}
-	rs, err := r.c.Reports(ctx, study, number, metric, maxPoints)
-	var out []trial.Report
-	for _, x := range rs {
-		out = append(out, trial.Report{Trial: number, Metric: x.Metric, Step: x.Step, Value: float64(x.Value)})
-	}
-	return out, err
-}
-
-func (r remoteReader) Attributes(context.Context, int64, int64, string) (map[string][]byte, error) {
-	return nil, onDatabaseOnly(r.c.URL())
-}
-
-func storedStudy(v types.Study) trial.Study {
-	return trial.Study{ID: v.ID, Spec: v.Spec, State: v.State, Reason: v.Reason, Created: v.Created, SpaceVersion: v.SpaceVersion, NextNumber: v.Counts.Total()}
-}
-
-func storedTrial(study int64, v types.Trial) trial.Trial {
-	t := trial.Trial{Study: study, Number: v.Number, State: v.State, Reason: v.Reason, Params: v.Params, SpaceVersion: v.SpaceVersion,
-		Origin: trial.Origin(v.Origin), Arm: v.Arm, Explain: v.Explain, Created: v.Created, Started: timeOf(v.Started), Finished: timeOf(v.Finished),
-		Step: -1, Attempts: len(v.Attempts)}
-	if v.Step != nil {
-		t.Step = *v.Step
-	}
-	if len(v.Metrics) > 0 {
-		t.Metrics = make(map[string]float64, len(v.Metrics))
-		for k, x := range v.Metrics {
-			t.Metrics[k] = float64(x)
-		}
-	}
-	return t
-}
-
-func timeOf(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
-}
-
-// coordinator is what a sweep asks for its study and trials: the engine here, or
-// a server.
-type coordinator interface {
-	agent.Backend
-	Check(ctx context.Context, spec types.StudySpec) (types.Study, error)
-	OpenStudy(ctx context.Context, spec types.StudySpec) (types.Study, error)
-	Study(ctx context.Context, id int64) (types.Study, error)
-	Trial(ctx context.Context, study, number int64) (types.Trial, error)
-}
-
-// site is where the study of a sweep is.
-type site struct {
-	coordinator
-
-	reader reader
-	// glance is the coordinator for looks that may fail and must not wait.
-	glance coordinator
-	local  *local.Local // nil with a server
-	url    string       // "" without
-}
-
-func localSite(l *local.Local) *site {
-	return &site{coordinator: l.Engine, reader: l.Store, glance: l.Engine, local: l}
-}
-
-func remoteSite(c *client.Client) *site {
-	return &site{coordinator: c, reader: remoteReader{c}, glance: c.Impatient(), url: c.URL()}
-}
-
-// machine runs the trials of a study of this site here.
-func (s *site) machine(db *dbFlags, study types.Study) (*local.Machine, error) {
-	if s.local != nil {
-		return s.local.Machine, nil
-	}
-	dir, err := db.remoteDir(s.url, study)
-	if err != nil {
-		return nil, err
-	}
-	return local.NewMachine(dir, db.logger())
+// remoteDir is the folder of the trial directories of a server's study. The time
+// of the study's creation is part of it, so that a new database at the same
+// address, or a study made anew, never finds directories of another.
+func (f *dbFlags) remoteDir(url string, id int64, created time.Time) (string, error) {
+	base, err := f.remoteBase(url)
+	return filepath.Join(base, strconv.FormatInt(id, 10)+"-"+strconv.FormatInt(created.UnixMicro(), 36)), err
 }
 
 // sameRun makes sure that what will be run is what was typed here. What a server

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/trial"
-	"github.com/gotuner/tuner/trial/local"
 )
 
 func rmCommand(st *State, db *dbFlags) *cobra.Command {
@@ -28,8 +27,8 @@ results, tuner gc removes directories only.`,
 		Args: wantArgs(1, 1, "rm NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
-			return db.changing(ctx, args[0], func(l *local.Local, study trial.Study) error {
-				return removeStudy(ctx, st, db, l, study, yes, asJSON)
+			return db.changing(ctx, args[0], func(at *site, study trial.Study) error {
+				return removeStudy(ctx, st, db, at, study, yes, asJSON)
 			})
 		},
 		ValidArgsFunction: db.completeStudy,
@@ -39,18 +38,16 @@ results, tuner gc removes directories only.`,
 	return c
 }
 
-func removeStudy(ctx context.Context, st *State, db *dbFlags, l *local.Local, study trial.Study, yes, asJSON bool) error {
+func removeStudy(ctx context.Context, st *State, db *dbFlags, at *site, study trial.Study, yes, asJSON bool) error {
 	name := study.Spec.Name
-	if owner := l.Engine.OwnerOf(study); owner != "" {
-		return types.Errorf(types.Conflict, "%s is being run by %s", name, owner).
-			WithRemedy("stop it first: tuner stop %s", quoted(name))
-	}
-	dir, err := db.folder()
-	if err != nil {
-		return err
+	if at.local != nil { // a server owns all of its studies, and says itself if trials run
+		if owner := at.local.Engine.OwnerOf(study); owner != "" {
+			return types.Errorf(types.Conflict, "%s is being run by %s", name, owner).
+				WithRemedy("stop it first: tuner stop %s", quoted(name))
+		}
 	}
 	// The attempts, which tell where the directories are, go with the study.
-	all, err := studyDirs(ctx, l.Store, study, dir)
+	all, err := at.dirs(ctx, db, study)
 	if err != nil {
 		return err
 	}
@@ -69,7 +66,7 @@ func removeStudy(ctx context.Context, st *State, db *dbFlags, l *local.Local, st
 			return err
 		}
 	}
-	if _, err := l.Engine.Control(ctx, types.ControlRequest{Study: study.ID, Kind: types.RemoveStudy}); err != nil {
+	if _, err := at.Control(ctx, types.ControlRequest{Study: study.ID, Kind: types.RemoveStudy}); err != nil {
 		return err
 	}
 	for _, d := range dirs {

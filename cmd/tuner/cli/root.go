@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gotuner/tuner/api/types"
 	executor "github.com/gotuner/tuner/trial/executor/local"
 )
 
@@ -77,12 +76,4 @@ tuner help contract  what your program gets and what it has to print`,
 	}
 	root.SetHelpCommand(helpCommand(st))
 	return root
-}
-
-// notFound turns a missing study into a sentence with the remedy.
-func notFound(err error, name string) error {
-	if types.CodeOf(err) == types.NotFound {
-		return types.Errorf(types.NotFound, "there is no study %q in this database", name).WithRemedy("tuner ls lists them; --db chooses another database")
-	}
-	return err
 }

@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"bufio"
+	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,9 +64,57 @@ func runScripts(t *testing.T, dir string, env map[string]string) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"await": await, "transcript": transcript, "exits": exits, "untouched": untouched,
+			"serve": serve,
 		},
 	})
 }
+
+// serve starts a server of the script's database and makes it what commands use:
+// TUNER_URL and TUNER_TOKEN_FILE. "serve off" forgets it again.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 1 && args[0] == "off" {
+		ts.Setenv("TUNER_URL", "")
+		return
+	}
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: serve [off]")
+	}
+	program := "tuner"
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if _, err := os.Stat(filepath.Join(dir, program)); err == nil {
+			program = filepath.Join(dir, program)
+			break
+		}
+	}
+	c := exec.Command(program, "serve", "--listen", "127.0.0.1:0")
+	c.Dir = ts.Getenv("WORK")
+	for _, name := range []string{"PATH", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "TZ", "HOME", "TUNER_DB", "TESTSCRIPT_COMMAND"} {
+		if v := ts.Getenv(name); v != "" {
+			c.Env = append(c.Env, name+"="+v)
+		}
+	}
+	out, err := c.StdoutPipe()
+	ts.Check(err)
+	c.Stderr = c.Stdout
+	ts.Check(c.Start())
+	ts.Defer(func() {
+		_ = c.Process.Signal(os.Interrupt) // it may have ended
+		_ = c.Wait()
+	})
+	var said strings.Builder
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said.WriteString(lines.Text() + "\n")
+		if m := useIt.FindStringSubmatch(lines.Text()); m != nil {
+			ts.Setenv("TUNER_URL", m[1])
+			ts.Setenv("TUNER_TOKEN_FILE", m[2])
+			go func() { _, _ = io.Copy(io.Discard, out) }() // its log
+			return
+		}
+	}
+	ts.Fatalf("the server did not say where it is:\n%s", said.String())
+}
+
+var useIt = regexp.MustCompile(`TUNER_URL=(\S+) TUNER_TOKEN_FILE=(\S+)`)
 
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/suggest/space/grammar"
 	"github.com/gotuner/tuner/trial"
@@ -35,7 +34,7 @@ func showCommand(st *State, db *dbFlags) *cobra.Command {
 				return err
 			}
 			ctx := c.Context()
-			return db.reading(ctx, func(s store.Store) error {
+			return db.looking(ctx, func(s reader) error {
 				study, err := db.find(ctx, s, name)
 				if err != nil {
 					return err
@@ -54,7 +53,7 @@ func showCommand(st *State, db *dbFlags) *cobra.Command {
 	return c
 }
 
-func showStudy(ctx context.Context, w *bufio.Writer, st *State, f *dbFlags, db store.Store, study trial.Study, asJSON bool) error {
+func showStudy(ctx context.Context, w *bufio.Writer, st *State, f *dbFlags, db reader, study trial.Study, asJSON bool) error {
 	counts, err := db.Counts(ctx, study.ID)
 	if err != nil {
 		return err

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
 )
@@ -25,7 +24,6 @@ const curvePoints = 48
 type trialDetail struct {
 	Study string `json:"study"`
 	types.Trial
-	Decisions []decisionDetail `json:"decisions,omitempty"`
 	// Reports are the curves of the last attempt, thinned.
 	Reports []types.Report `json:"reports,omitempty"`
 	// Expected is what the trials around it had shown before.
@@ -34,15 +32,7 @@ type trialDetail struct {
 	Command string `json:"command,omitempty"`
 }
 
-// decisionDetail is what a stopper decided.
-type decisionDetail struct {
-	Step   int64          `json:"step"`
-	Kind   types.StopKind `json:"kind"`
-	Reason string         `json:"reason"`
-	Time   time.Time      `json:"time"`
-}
-
-func showTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, study trial.Study, number int64, asJSON bool) error {
+func showTrial(ctx context.Context, w *bufio.Writer, st *State, db reader, study trial.Study, number int64, asJSON bool) error {
 	t, err := findTrial(ctx, db, study, number)
 	if err != nil {
 		return err
@@ -57,7 +47,7 @@ func showTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, 
 		return err
 	}
 	for _, x := range decisions {
-		d.Decisions = append(d.Decisions, decisionDetail{Step: x.Step, Kind: x.Kind, Reason: x.Reason, Time: x.Time})
+		d.Decisions = append(d.Decisions, types.Stop{Step: x.Step, Kind: x.Kind, Reason: x.Reason, Time: x.Time})
 	}
 	reports, err := db.Reports(ctx, study.ID, number, "", curvePoints)
 	if err != nil {
@@ -88,7 +78,7 @@ func showTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, 
 	return printTrial(ctx, w, st, db, study, sp, d)
 }
 
-func printTrial(ctx context.Context, w *bufio.Writer, st *State, db store.Store, study trial.Study, sp *space.Space, d trialDetail) error {
+func printTrial(ctx context.Context, w *bufio.Writer, st *State, db reader, study trial.Study, sp *space.Space, d trialDetail) error {
 	s := st.outStyle()
 	fmt.Fprintf(w, "%s · %s\n", s.bold(fmt.Sprintf("%s trial %d", d.Study, d.Number)), s.state(d.State))
 	if d.Reason != "" {
@@ -217,7 +207,7 @@ const expectedWords = "expected value"
 
 // explainFacts puts what the algorithm said about its choice in words. Lists of
 // numbers under "nearest" are trials, shown with their values.
-func explainFacts(ctx context.Context, db store.Store, study trial.Study, explain json.RawMessage) ([]fact, error) {
+func explainFacts(ctx context.Context, db reader, study trial.Study, explain json.RawMessage) ([]fact, error) {
 	if len(explain) == 0 {
 		return nil, nil
 	}
@@ -251,7 +241,7 @@ func explainFacts(ctx context.Context, db store.Store, study trial.Study, explai
 }
 
 // trialsText is "3 (loss 0.21), 7 (loss 0.25)".
-func trialsText(ctx context.Context, db store.Store, study trial.Study, numbers []int64) (string, error) {
+func trialsText(ctx context.Context, db reader, study trial.Study, numbers []int64) (string, error) {
 	var parts []string
 	for _, n := range numbers {
 		t, err := db.Trial(ctx, study.ID, n)
@@ -282,7 +272,7 @@ func attemptRows(as []types.Attempt, now time.Time) [][]string {
 			end = *a.Ended
 		}
 		rows = append(rows, []string{strconv.Itoa(a.Number), string(a.State), exit, a.Signal,
-			formatDuration(end.Sub(a.Leased)), a.Executor, a.Node, a.Reason})
+			formatDuration(end.Sub(a.Leased)), a.Executor, machineOf(a.Node), a.Reason})
 	}
 	return withoutEmpty(rows)
 }
