@@ -178,9 +178,6 @@ func (m *model) move(r *rand.Rand, g *group, x, y []float64, i, steps int) {
 func (m *model) exceeds(g *group, x []float64, top float64) (score float64, ok bool) {
 	own := m.scratch.of(g, x)
 	l := g.good.logDensity(own, &m.scratch)
-	if l-g.bad.atLeast(own)+slack < top {
-		return 0, false
-	}
-	v := l - g.bad.logDensity(own, &m.scratch)
-	return v, v > top
+	bad, ok := g.bad.logDensityBelow(own, &m.scratch, l-top+slack)
+	return l - bad, ok && l-bad > top
 }

@@ -132,7 +132,7 @@ func TestBoundsLoseNothing(t *testing.T) {
 				acc := slices.Clone(mix.logWeight)
 				for j := range mix.kernels {
 					mix.kernels[j].prepare(x[j])
-					mix.accumulate(j, x[j], acc)
+					mix.kernels[j].add(x[j], acc, 0)
 				}
 				return logSumExp(acc, reach)
 			}

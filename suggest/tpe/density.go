@@ -18,28 +18,39 @@ const (
 	slack = 1e-3
 	// prune is the number of kernels from which bounds pay.
 	prune = 64
+	// block is how many kernels are summed at a time where bounds are used.
+	block = 48
+	// patience is for how many dimensions kernels are summed without a look at
+	// the bounds after these have cut less than an eighth.
+	patience = 2
 )
 
 // logDensity is the log density of the mixture at x.
 func (m *mixture) logDensity(x []float64, s *scratch) float64 {
-	n := len(m.logWeight)
+	v, _ := m.logDensityBelow(x, s, math.Inf(1))
+	return v
+}
+
+// logDensityBelow is the log density at x if it is less than limit. If it is
+// not, ok may be false and most of the work spared.
+func (m *mixture) logDensityBelow(x []float64, s *scratch, limit float64) (v float64, ok bool) {
 	for j := range m.kernels {
 		m.kernels[j].prepare(x[j])
 	}
-	if n < prune {
+	if len(m.logWeight) < prune {
 		s.acc = append(s.acc[:0], m.logWeight...)
 		for j := range m.kernels {
-			m.accumulate(j, x[j], s.acc)
+			m.kernels[j].add(x[j], s.acc, 0)
 		}
-		return logSumExp(s.acc, reach)
+		return logSumExp(s.acc, m.reach), true
 	}
-	return m.pruned(x, s)
+	return m.pruned(x, s, limit)
 }
 
-func (m *mixture) accumulate(j int, x float64, acc []float64) {
-	q := &m.kernels[j]
+// add adds the log densities at x of the kernels from first on to acc.
+func (q *kernels) add(x float64, acc []float64, first int) {
 	if q.dim.kind == continuous {
-		shapes := q.shapes[:len(acc)]
+		shapes := q.shapes[first:][:len(acc)]
 		for k := range acc {
 			h := &shapes[k]
 			z := (x - h.mean) * h.inverse
@@ -47,18 +58,21 @@ func (m *mixture) accumulate(j int, x float64, acc []float64) {
 		}
 		return
 	}
-	for k := range acc {
-		acc[k] += q.tabulated(int(q.shape[k]), m.narrow)
+	for k, h := range q.shape[first:][:len(acc)] {
+		acc[k] += q.tabulated(int(h))
 	}
 }
 
-// pruned is logDensity dimension by dimension over the kernels that can still
-// come within reach of the greatest: of which the prior kernel is a lower bound,
-// and so is the one that was the greatest at the point before, which is often
-// near; of a kernel an upper one is what it has so far and the greatest of all
-// kernels in each dimension to come. Without rounding it computes the same as
-// without the bounds, in the same order.
-func (m *mixture) pruned(x []float64, s *scratch) float64 {
+// pruned is logDensityBelow dimension by dimension over the kernels that can
+// still come within reach of the greatest: of which the prior kernel is a lower
+// bound, and so are the one that was the greatest at the point before, which is
+// often near, and those already summed; of a kernel an upper one is what it has
+// so far and the greatest of all kernels in each dimension to come. Without
+// rounding it computes the same as without the bounds, in the same order.
+//
+// It goes block by block from the newest trials, which mostly are the nearest,
+// to the oldest, and stops as soon as one kernel alone is at the limit.
+func (m *mixture) pruned(x []float64, s *scratch, limit float64) (v float64, ok bool) {
 	n := len(m.logWeight)
 	s.bound = slices.Grow(s.bound[:0], len(x))[:len(x)]
 	least, near, coming := m.logWeight[n-1], m.logWeight[m.pilot], 0.0
@@ -66,27 +80,70 @@ func (m *mixture) pruned(x []float64, s *scratch) float64 {
 		q := &m.kernels[j]
 		s.bound[j] = coming
 		coming += q.ceiling()
-		least += q.at(x[j], n-1, m.narrow)
-		near += q.at(x[j], int(m.pilot), m.narrow)
+		least += q.at(x[j], n-1)
+		near += q.at(x[j], int(m.pilot))
 	}
-	cut := max(least, near) - m.reach - slack
-	s.acc, s.alive = slices.Grow(s.acc[:0], n)[:n], slices.Grow(s.alive[:0], n)[:n]
-	acc, alive := s.acc, s.alive
-	copy(acc, m.logWeight)
-	for k := range alive {
-		alive[k] = int32(k)
+	top := max(least, near)
+	if top-slack >= limit {
+		return 0, false
 	}
-	for j := range m.kernels {
-		w := m.kernels[j].sieve(x[j], acc, alive, cut-s.bound[j], m.narrow)
-		acc, alive = acc[:w], alive[:w]
-	}
-	top := math.Inf(-1)
-	for i, v := range acc {
-		if v > top {
-			top, m.pilot = v, alive[i]
+	s.acc = slices.Grow(s.acc[:0], n)[:n]
+	s.left = slices.Grow(s.left[:0], n/block+1)[:0]
+	for high := n; high > 0; high -= block {
+		low := max(high-block, 0)
+		at, greatest, w := m.block(x, s, low, high, top-m.reach-slack)
+		if s.left = append(s.left, int32(w)); w == 0 {
+			continue
+		}
+		if greatest >= top {
+			top, m.pilot = greatest, at
+		}
+		if top-slack >= limit {
+			return 0, false
 		}
 	}
-	return logSumExp(acc, m.reach)
+	acc := s.acc[:0]
+	for i, w := range slices.Backward(s.left) { // ascending again
+		low := max(n-(i+1)*block, 0)
+		acc = append(acc, s.acc[low:low+int(w)]...)
+	}
+	return logSumExp(acc, m.reach), true
+}
+
+// block computes the log densities at x of the kernels from low to high that are
+// not below cut, of which w are at the front of acc[low:]; at is the one with the
+// greatest.
+func (m *mixture) block(x []float64, s *scratch, low, high int, cut float64) (at int32, greatest float64, w int) {
+	acc, alive := s.acc[low:high], s.alive[:high-low]
+	copy(acc, m.logWeight[low:high])
+	for k := range alive {
+		alive[k] = int32(low + k)
+	}
+	lazy := 0
+	for j := range m.kernels {
+		q := &m.kernels[j]
+		if lazy > 0 && j < len(m.kernels)-1 {
+			lazy--
+			if len(acc) == high-low {
+				q.add(x[j], acc, low)
+			} else {
+				q.addAlive(x[j], acc, alive)
+			}
+			continue
+		}
+		w := q.sieve(x[j], acc, alive, cut-s.bound[j])
+		if 8*w > 7*len(acc) {
+			lazy = patience
+		}
+		acc, alive = acc[:w], alive[:w]
+	}
+	greatest = math.Inf(-1)
+	for i, v := range acc {
+		if v > greatest {
+			greatest, at = v, alive[i]
+		}
+	}
+	return at, greatest, len(acc)
 }
 
 // atLeast is a lower bound of the log density at x: the part of the prior kernel,
@@ -97,15 +154,15 @@ func (m *mixture) atLeast(x []float64) float64 {
 	for j := range m.kernels {
 		q := &m.kernels[j]
 		q.prepare(x[j])
-		prior += q.at(x[j], k, m.narrow)
-		near += q.at(x[j], int(m.pilot), m.narrow)
+		prior += q.at(x[j], k)
+		near += q.at(x[j], int(m.pilot))
 	}
 	return max(prior, near)
 }
 
 // sieve adds the log densities at x of the kernels that are alive to acc, and
 // keeps those that are not below cut.
-func (q *kernels) sieve(x float64, acc []float64, alive []int32, cut, narrow float64) int {
+func (q *kernels) sieve(x float64, acc []float64, alive []int32, cut float64) int {
 	w := 0
 	acc = acc[:len(alive)]
 	if q.dim.kind == continuous {
@@ -121,13 +178,29 @@ func (q *kernels) sieve(x float64, acc []float64, alive []int32, cut, narrow flo
 		return w
 	}
 	for i, k := range alive {
-		a := acc[i] + q.tabulated(int(q.shape[k]), narrow)
+		a := acc[i] + q.tabulated(int(q.shape[k]))
 		acc[w], alive[w] = a, k
 		if a >= cut {
 			w++
 		}
 	}
 	return w
+}
+
+// addAlive is add for the kernels that are alive.
+func (q *kernels) addAlive(x float64, acc []float64, alive []int32) {
+	acc = acc[:len(alive)]
+	if q.dim.kind == continuous {
+		for i, k := range alive {
+			h := &q.shapes[k]
+			z := (x - h.mean) * h.inverse
+			acc[i] += h.bias - 0.5*z*z
+		}
+		return
+	}
+	for i, k := range alive {
+		acc[i] += q.tabulated(int(q.shape[k]))
+	}
 }
 
 // ceiling is an upper bound of the log densities of all kernels.
@@ -139,13 +212,13 @@ func (q *kernels) ceiling() float64 {
 }
 
 // at is the log density of kernel k at x, for which q is prepared.
-func (q *kernels) at(x float64, k int, narrow float64) float64 {
+func (q *kernels) at(x float64, k int) float64 {
 	if q.dim.kind == continuous {
 		h := &q.shapes[k]
 		z := (x - h.mean) * h.inverse
 		return h.bias - 0.5*z*z
 	}
-	return q.tabulated(int(q.shape[k]), narrow)
+	return q.tabulated(int(q.shape[k]))
 }
 
 // tables hold the log masses of the values met since the kernels were built, by
@@ -213,13 +286,12 @@ func (q *kernels) prepare(x float64) {
 }
 
 // tabulated is the log mass of the current value in a shape.
-func (q *kernels) tabulated(h int, narrow float64) float64 {
+func (q *kernels) tabulated(h int) float64 {
 	e := &q.tables.byValue[q.tables.current]
 	if v := e.mass[h]; v == v {
 		return v
 	}
-	s := &q.shapes[h]
-	v := logCellMass((e.a-s.mean)*s.inverse, (e.b-s.mean)*s.inverse, narrow) + s.bias
+	v := q.masses.of(&q.shapes[h], e.value, e.a, e.b)
 	e.mass[h] = v
 	return v
 }

@@ -32,7 +32,10 @@ type kernels struct {
 	shape              []int32
 	hit, miss, uniform float64
 	tables             tables
-	top                float64 // the greatest bias, of continuous dimensions
+	masses             masses
+	// drawn are kernels that were drawn from, mostly as they still are.
+	drawn []truncated
+	top   float64 // the greatest bias, of continuous dimensions
 }
 
 // shape is a normal kernel truncated to the domain. At x its log density is
@@ -161,7 +164,18 @@ func (q *kernels) draw(u float64, k int) float64 {
 		k = int(q.shape[k])
 	}
 	mean, inverse := q.shapes[k].mean, q.shapes[k].inverse
-	x := mean + truncNorm(u, (d.low-mean)*inverse, (d.high-mean)*inverse)/inverse
+	a, b := (d.low-mean)*inverse, (d.high-mean)*inverse
+	if a > 0 {
+		return d.snap(clamp(mean+truncNorm(u, a, b)/inverse, d.low, d.high))
+	}
+	if n := len(q.shapes); len(q.drawn) < n {
+		q.drawn = append(q.drawn, make([]truncated, n-len(q.drawn))...)
+	}
+	t := &q.drawn[k]
+	if t.a != a || t.b != b {
+		*t = newTruncated(a, b)
+	}
+	x := mean + t.quantile(u)/inverse
 	return d.snap(clamp(x, d.low, d.high))
 }
 

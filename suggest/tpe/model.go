@@ -158,7 +158,7 @@ func (b *builder) kernels(g *group, d *side, m *mixture, good bool) {
 		if good {
 			prior, blur = q.dim.own, 0
 		}
-		b.numeric(q, count, prior, blur)
+		b.numeric(q, count, prior, blur, m.narrow)
 	}
 }
 
@@ -186,7 +186,7 @@ func (b *builder) merge(j int, sorted []entry) {
 
 // numeric builds the kernels of the line in a numeric dimension with this prior
 // kernel and least bandwidth; count is the number of trials that they stand for.
-func (b *builder) numeric(q *kernels, count int, prior normal, blur float64) {
+func (b *builder) numeric(q *kernels, count int, prior normal, blur, narrow float64) {
 	d, n := q.dim, len(b.line)
 	b.x, b.sd = slices.Grow(b.x[:0], n)[:n], slices.Grow(b.sd[:0], n)[:n]
 	for i, e := range b.line {
@@ -225,6 +225,7 @@ func (b *builder) numeric(q *kernels, count int, prior normal, blur float64) {
 	}
 	q.shapes = append(q.shapes, last.shape)
 	q.shape[n] = int32(len(q.shapes) - 1)
+	q.masses.fit(len(q.shapes), narrow)
 	q.forget()
 }
 
@@ -240,8 +241,9 @@ func (d *dim) compute(x, sd float64) computed {
 // scratch is the memory in which densities are computed.
 type scratch struct {
 	own, acc []float64
-	alive    []int32
+	alive    [block]int32
 	bound    []float64
+	left     []int32 // by block, the newest first: how many kernels are left
 }
 
 // of is the group's part of x.
@@ -316,11 +318,11 @@ func (m *model) best(candidates [][]float64) []float64 {
 				break
 			}
 			own := m.scratch.of(g, candidates[p.index])
-			if p.good-g.bad.atLeast(own)+slack < top {
+			bad, ok := g.bad.logDensityBelow(own, &m.scratch, p.good-top+slack)
+			if !ok {
 				continue
 			}
-			v := p.good - g.bad.logDensity(own, &m.scratch)
-			if v > top || v == top && p.index < at {
+			if v := p.good - bad; v > top || v == top && p.index < at {
 				top, at = v, p.index
 			}
 		}

@@ -71,26 +71,37 @@ func logNormMass(a, b float64) float64 {
 // truncated to [a, b], a < b.
 func truncNorm(u, a, b float64) float64 {
 	if a > 0 { // mirror, so that the digits are where the mass is
-		return -truncNormLeft(1-u, -b, -a)
+		t := newTruncated(-b, -a)
+		return -t.quantile(1 - u)
 	}
-	return truncNormLeft(u, a, b)
+	t := newTruncated(a, b)
+	return t.quantile(u)
 }
 
-// truncNormLeft is truncNorm for a <= 0.
-func truncNormLeft(u, a, b float64) float64 {
-	if b < tail {
+// truncated is the standard normal distribution truncated to [a, b], a <= 0, with
+// its distribution function at both ends, from below and from above.
+type truncated struct{ a, b, pa, pb, qa, qb float64 }
+
+func newTruncated(a, b float64) truncated {
+	t := truncated{a: a, b: b}
+	if b >= tail {
+		t.pa, t.pb = 0.5*math.Erfc(-a/math.Sqrt2), 0.5*math.Erfc(-b/math.Sqrt2)
+		t.qa, t.qb = 0.5*math.Erfc(a/math.Sqrt2), 0.5*math.Erfc(b/math.Sqrt2)
+	}
+	return t
+}
+
+func (t *truncated) quantile(u float64) float64 {
+	if t.b < tail {
 		// Out here the density falls like exp(|b|*x) from b leftwards.
-		x := b + math.Log(u+(1-u)*math.Exp(b*(b-a)))/-b
-		return clamp(x, a, b)
+		x := t.b + math.Log(u+(1-u)*math.Exp(t.b*(t.b-t.a)))/-t.b
+		return clamp(x, t.a, t.b)
 	}
-	pa, pb := 0.5*math.Erfc(-a/math.Sqrt2), 0.5*math.Erfc(-b/math.Sqrt2)
-	p := pa + u*(pb-pa)
-	if p <= 0.5 {
-		return clamp(quantile(p), a, b)
+	if p := t.pa + u*(t.pb-t.pa); p <= 0.5 {
+		return clamp(quantile(p), t.a, t.b)
 	}
-	qa, qb := 0.5*math.Erfc(a/math.Sqrt2), 0.5*math.Erfc(b/math.Sqrt2)
-	q := qb + (1-u)*(qa-qb)
-	return clamp(-quantile(q), a, b)
+	q := t.qb + (1-u)*(t.qa-t.qb)
+	return clamp(-quantile(q), t.a, t.b)
 }
 
 // quantile is the p-quantile of the standard normal distribution, p <= 0.5.
