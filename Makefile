@@ -60,12 +60,12 @@ SEEDS  ?= 5
 
 bench-quick: build ## Compare tuner's algorithms with goptuna's on the quick tier: TRIALS=100 SEEDS=5
 	bin/tuner bench run --tier quick --contenders $(OWN) --trials $(TRIALS) --seeds $(SEEDS) --out $(GOBIN_DIR)/bench/quick
-	bin/tuner bench report --in $(GOBIN_DIR)/bench/quick --baseline goptuna-tpe
+	$(GO) run ./benchmarks/benchreport --in $(GOBIN_DIR)/bench/quick --baseline goptuna-tpe
 
 bench-peers: build ## Install the peers outside of the tree and compare with them on the dev tier: PEERS=… TRIALS= SEEDS=
 	benchmarks/peers/install.sh
 	bin/tuner bench run --tier dev --contenders $(OWN),$(PEERS) --trials $(TRIALS) --seeds $(SEEDS) --out $(GOBIN_DIR)/bench/dev
-	bin/tuner bench report --in $(GOBIN_DIR)/bench/dev --baseline optuna-tpe
+	$(GO) run ./benchmarks/benchreport --in $(GOBIN_DIR)/bench/dev --baseline optuna-tpe
 
 demo: export XDG_DATA_HOME := $(CURDIR)/$(GOBIN_DIR)/demo
 demo: build ## Tune a neural network on handwritten digits: N=30 trials, two at a time

@@ -24,7 +24,9 @@ is known, and shows how near they come.
   tuner bench list      what can be compared, and on what
   tuner bench run       let contenders search problems; goes on where it stopped
   tuner bench latency   how the time of a suggestion grows with the trials
-  tuner bench report    a report with pictures from what is stored`,
+
+The rows that run and latency write become a report with pictures by the program
+benchreport of the source: go run ./benchmarks/benchreport --in FOLDER.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -37,7 +39,7 @@ is known, and shows how near they come.
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	for _, add := range []func(*State) *cobra.Command{benchListCommand, benchRunCommand, benchLatencyCommand, benchReportCommand} {
+	for _, add := range []func(*State) *cobra.Command{benchListCommand, benchRunCommand, benchLatencyCommand} {
 		c.AddCommand(add(st))
 	}
 	return c

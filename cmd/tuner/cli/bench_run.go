@@ -208,7 +208,7 @@ func (b *benchRun) summary(set *runner.Set, out *runner.Outcome) error {
 		fmt.Fprintf(w, "geometric mean of the normalised regret at %s (0.001: the optimum, 1: the median)\n\n", plural(int64(set.Budget), "trial"))
 		tableFit(w, benchTable(cells), terminalWidth(b.st.Stdout), b.st.outStyle())
 		b.without(w, out)
-		fmt.Fprintf(w, "\n%s in %s (%d new)\ntuner bench report --in %s   tables and pictures\n", plural(int64(len(out.Results)), "run"), set.Dir, out.Made, set.Dir)
+		fmt.Fprintf(w, "\n%s in %s (%d new)\nfrom the source, go run ./benchmarks/benchreport --in %s makes tables and pictures\n", plural(int64(len(out.Results)), "run"), set.Dir, out.Made, set.Dir)
 		return nil
 	})
 	if err == nil && failed > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/gotuner/tuner/benchmarks/report"
 	"github.com/gotuner/tuner/internal/pgtest"
 )
 
@@ -30,6 +31,7 @@ func (t tests) Run() int {
 func TestMain(m *testing.M) {
 	testscript.Main(tests{m}, map[string]func(){
 		"tuner": func() { os.Exit(Main(System())) },
+		"benchreport": func() { os.Exit(report.Main(os.Args[1:], os.Stdout, os.Stderr)) },
 	})
 }
 
