@@ -7,7 +7,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,8 +23,7 @@ var _ huma.Adapter = adapter{}
 
 // Handle implements huma.Adapter.
 func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
-	path := strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
-	a.Add(op.Method, path, func(c echo.Context) error {
+	a.Add(op.Method, echoPath(op.Path), func(c echo.Context) error {
 		handler(&echoContext{op: op, c: c})
 		return nil
 	})

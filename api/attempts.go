@@ -125,10 +125,17 @@ func (in *AttemptInput) ref(study int64, token string) types.AttemptRef {
 func (s *Server) report(ctx context.Context, in *reportInput) (*decisionOutput, error) {
 	var out decisionOutput
 	b := in.Body
-	err := s.withStudy(ctx, in.StudyName, func(id int64) (err error) {
-		out.Body, err = s.cfg.Engine.Report(ctx, types.ReportRequest{Ref: in.ref(id, b.Token), Reports: b.Reports, Cursor: b.Cursor})
+	token, err := tokenOf(ctx, b.Token)
+	if err != nil {
+		return nil, err
+	}
+	err = s.withStudy(ctx, in.StudyName, func(id int64) (err error) {
+		out.Body, err = s.cfg.Engine.Report(ctx, types.ReportRequest{Ref: in.ref(id, token), Reports: b.Reports, Cursor: b.Cursor})
 		return err
 	})
+	if types.CodeOf(err) == types.NotFound && callOf(ctx).attempt != nil { // its token was good a moment ago
+		err = attemptOver(*callOf(ctx).attempt)
+	}
 	return &out, err
 }
 

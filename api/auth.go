@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"mime"
 	"net"
@@ -49,7 +51,17 @@ var public = []string{"/healthz", "/readyz"}
 // call is what is known of a request before it reaches its handler.
 type call struct {
 	id    string
-	token store.Token // zero on public paths
+	token store.Token // zero on public paths, and with the token of an attempt
+	// attempt is the one whose token the request shows; nil for other tokens.
+	attempt *types.AttemptRef
+}
+
+// caller names who calls, for logs.
+func (c *call) caller() string {
+	if a := c.attempt; a != nil {
+		return fmt.Sprintf("study %d, trial %d, attempt %d", a.Study, a.Trial, a.Attempt)
+	}
+	return c.token.Name
 }
 
 type callKey struct{}
@@ -93,7 +105,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		if !isPublic(r) {
-			this.token, err = s.tokens.check(ctx, r, s.cfg.Now())
+			this.token, this.attempt, err = s.tokens.check(ctx, r, s.cfg.Now())
 		}
 		c.SetRequest(r.WithContext(context.WithValue(ctx, callKey{}, this)))
 		if err != nil {
@@ -159,7 +171,7 @@ func (s *Server) logCall(r *http.Request, this call, status int, took time.Durat
 		level = slog.LevelInfo
 	}
 	s.cfg.Logger.LogAttrs(r.Context(), level, "request", slog.String("request", this.id), slog.String("method", r.Method),
-		slog.String("path", r.URL.Path), slog.Int("status", status), slog.Duration("took", took), slog.String("token", this.token.Name),
+		slog.String("path", r.URL.Path), slog.Int("status", status), slog.Duration("took", took), slog.String("token", this.caller()),
 		slog.String("from", r.RemoteAddr))
 }
 
@@ -172,61 +184,72 @@ const (
 
 // tokens looks tokens up.
 type tokens struct {
-	store store.Tokens
+	store Reader
 
 	mu    sync.Mutex
 	known map[string]knownToken // by hash
 }
 
 type knownToken struct {
-	token store.Token
-	until time.Time
+	token   store.Token
+	attempt *types.AttemptRef
+	until   time.Time
 }
 
-// check returns the token that a request shows.
-func (k *tokens) check(ctx context.Context, r *http.Request, now time.Time) (store.Token, error) {
+// fresh is the token of a hash that was good a moment ago.
+func (k *tokens) fresh(hash []byte, now time.Time) (knownToken, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	hit, ok := k.known[string(hash)]
+	return hit, ok && hit.until.After(now)
+}
+
+func sameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// check returns the token that a request shows: somebody's, or that of an
+// attempt.
+func (k *tokens) check(ctx context.Context, r *http.Request, now time.Time) (store.Token, *types.AttemptRef, error) {
 	refused := func(what string) error {
 		return types.Errorf(types.Unauthenticated, "%s", what).
 			WithRemedy("send the header Authorization: Bearer TOKEN; the server prints where its first token lies, and tuner token create makes others")
 	}
+	var none store.Token
 	values := r.Header.Values("Authorization")
 	if len(values) != 1 {
-		return store.Token{}, refused("this needs a token")
+		return none, nil, refused("this needs a token")
 	}
 	scheme, secret, _ := strings.Cut(values[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") || secret == "" {
-		return store.Token{}, refused("this needs a token of the kind Bearer")
+		return none, nil, refused("this needs a token of the kind Bearer")
+	}
+	if types.IsAttemptBearer(secret) {
+		ref, err := k.checkAttempt(ctx, secret, now)
+		return none, ref, err
 	}
 	hash := HashToken(secret)
-	k.mu.Lock()
-	hit, ok := k.known[string(hash)]
-	k.mu.Unlock()
-	if !ok || !hit.until.After(now) {
+	hit, ok := k.fresh(hash, now)
+	if !ok {
 		t, err := k.store.Token(ctx, hash)
 		if types.CodeOf(err) == types.NotFound {
-			return store.Token{}, refused("the token is not known")
+			return none, nil, refused("the token is not known")
 		}
 		if err != nil {
-			return store.Token{}, err
+			return none, nil, err
 		}
-		hit = k.keep(hash, t, now)
+		hit = knownToken{token: t, until: now.Add(tokenFresh)}
+		k.keep(hash, hit)
 	}
 	if t := hit.token; !t.Expires.IsZero() && !t.Expires.After(now) {
-		return store.Token{}, refused("the token has expired")
+		return none, nil, refused("the token has expired")
 	}
-	if !slices.Contains(hit.token.Scopes, store.ScopeAdmin) { // the only scope there is so far
-		return store.Token{}, types.Errorf(types.Forbidden, "the token %s may not do this", hit.token.Name)
-	}
-	return hit.token, nil
+	return hit.token, nil, nil
 }
 
-func (k *tokens) keep(hash []byte, t store.Token, now time.Time) knownToken {
-	hit := knownToken{t, now.Add(tokenFresh)}
+func (k *tokens) keep(hash []byte, hit knownToken) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.known == nil || len(k.known) >= tokensFresh {
 		k.known = map[string]knownToken{}
 	}
 	k.known[string(hash)] = hit
-	return hit
 }

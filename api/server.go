@@ -81,6 +81,8 @@ type Server struct {
 	http   *http.Server
 
 	names sync.Map // StudyName to its int64 ID; see withStudy
+	// needs is what a route needs, by method and path as echo writes it.
+	needs map[string]access
 
 	// draining is done when the server is about to stop: nobody waits any more.
 	draining context.Context //nolint:containedctx // it is as old as the server
@@ -97,7 +99,8 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, hosts: []string{"localhost", "127.0.0.1", "::1"}, tokens: tokens{store: cfg.Store}, echo: echo.New()}
+	s := &Server{cfg: cfg, hosts: []string{"localhost", "127.0.0.1", "::1"}, tokens: tokens{store: cfg.Store}, echo: echo.New(),
+		needs: map[string]access{}}
 	for _, h := range cfg.Hosts {
 		s.hosts = append(s.hosts, hostOf(h))
 	}
@@ -106,8 +109,14 @@ func New(cfg Config) *Server {
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.sendError(c, err) }
 	s.echo.Pre(s.guard)
+	s.echo.Use(s.authorize)
 	s.api = huma.NewAPI(s.describe(), adapter{s.echo})
 	s.routes()
+	for _, r := range s.echo.Routes() { // those that were not added by handle, too
+		if key := r.Method + " " + r.Path; s.needs[key] == (access{}) {
+			s.needs[key] = access{needs: administer}
+		}
+	}
 	s.http = &http.Server{
 		Handler: s.echo, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
@@ -200,6 +209,7 @@ func (s *Server) sendError(c echo.Context, err error) {
 func handle[I, O any](s *Server, op huma.Operation, h func(ctx context.Context, in *I) (*O, error)) {
 	op.MaxBodyBytes = s.cfg.MaxBody
 	op.BodyReadTimeout = 30 * time.Second
+	s.needs[op.Method+" "+echoPath(op.Path)] = operations[op.OperationID]
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
 		if err != nil {

@@ -73,10 +73,17 @@ func (s *Server) studyRoutes() {
 		Summary: "All versions of a study's space, the oldest first"}, s.spaces)
 }
 
-// withStudy calls do with the ID of a study. IDs of names are remembered, for
+// withStudy calls call with the ID of a study. IDs of names are remembered, for
 // each report would look for its study else; they are asked for again when the
-// study turns out to be gone, for another may have its name now.
-func (s *Server) withStudy(ctx context.Context, name StudyName, do func(id int64) error) error {
+// study turns out to be gone, for another may have its name now. A study that the
+// caller's token is not for is refused.
+func (s *Server) withStudy(ctx context.Context, name StudyName, call func(id int64) error) error {
+	do := func(id int64) error {
+		if err := s.touches(ctx, id); err != nil {
+			return err
+		}
+		return call(id)
+	}
 	known, ok := s.names.Load(name)
 	if ok {
 		err := do(known.(int64))

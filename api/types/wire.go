@@ -53,7 +53,9 @@ type CancelBody struct {
 // ReportBody is a ReportRequest of the attempt in the path. There is no Buffered:
 // what a server has answered is stored.
 type ReportBody struct {
-	Token   string   `json:"token"`
+	// Token is that of the lease; the process of an attempt, which shows it in
+	// Authorization, leaves it out.
+	Token   string   `json:"token,omitempty"`
 	Reports []Report `json:"reports"`
 	Cursor  string   `json:"cursor,omitempty"`
 }

@@ -45,6 +45,8 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main(cli.System()))
 	case "trial":
 		os.Exit(crashTrial(os.Getenv("CRASH_DIR")))
+	case "reporter":
+		os.Exit(reporterTrial())
 	}
 	os.Exit(m.Run())
 }

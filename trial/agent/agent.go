@@ -62,6 +62,9 @@ type Job struct {
 	// Output. Ref and Cursor are filled in by the agent, and what is left of
 	// Output is added to the reports.
 	Finish func(executor.Status) types.FinishRequest
+	// Told is called once the end is told, with what became of the trial, before
+	// the slot goes on; may be nil.
+	Told func(types.FinishReply)
 }
 
 // Output is the readable side of an attempt. It is used by one goroutine.

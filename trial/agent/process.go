@@ -29,12 +29,16 @@ const DefaultGrace = 30 * time.Second
 //	Root/12/params.json          the parameters
 //	Root/12/1/stdout.log …       what attempt 1 of trial 12 wrote
 //	Root/12/1/checkpoint/        TUNER_CHECKPOINT_DIR of that attempt
+//	Root/12/1/token              with Served: what TUNER_TOKEN_FILE names
 type Processes struct {
 	Project, Study string
 	Run            types.RunSpec
 	Root           string // absolute
 	Template       *argv.Template
 	Env            *procenv.Env
+	// Served says that there is a server, which Env names: each process gets a
+	// token for its own attempt and may report there itself.
+	Served bool
 	// GPUs are the devices of --gpus, which the slots use in turn; empty for none.
 	GPUs []string
 	// NewCollector makes the reader of one attempt's output, from a cursor that
@@ -79,6 +83,9 @@ func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
 	if err := p.noteGPU(dir, slot); err != nil {
 		return nil, err
 	}
+	if err := p.writeToken(l.Ref); err != nil {
+		return nil, err
+	}
 	spec.Dir = p.Run.Dir
 	if spec.Dir == "{trial.dir}" {
 		spec.Dir = t.Dir
@@ -102,8 +109,24 @@ func (p *Processes) checkpoint(r types.AttemptRef) string {
 	return ""
 }
 
+// writeToken puts the attempt's token where its process finds it. The lease of
+// an adopted attempt has a new one.
+func (p *Processes) writeToken(r types.AttemptRef) error {
+	if !p.Served {
+		return nil
+	}
+	return writeFile(p.tokenFile(r), []byte(r.Bearer()+"\n"))
+}
+
+func (p *Processes) tokenFile(r types.AttemptRef) string {
+	return filepath.Join(p.attemptDir(r), "token")
+}
+
 // Resume watches an attempt that runs already.
 func (p *Processes) Resume(a types.Adopted) (*Job, error) {
+	if err := p.writeToken(a.Lease.Ref); err != nil {
+		return nil, err
+	}
 	spec := executor.Spec{ID: p.id(a.Lease.Ref), Ref: a.Lease.Ref, Lease: a.Lease,
 		AttemptDir: cmp.Or(a.Dir, p.attemptDir(a.Lease.Ref))}
 	return p.job(spec, p.trial(a.Lease), a.Cursor)
@@ -124,6 +147,9 @@ func (p *Processes) trial(l types.Lease) procenv.Trial {
 		Dir: dir, ParamsFile: filepath.Join(dir, "params.json"),
 		CheckpointDir: filepath.Join(p.attemptDir(l.Ref), "checkpoint"), ResumeFrom: l.ResumeFrom,
 		Seed: l.Seed, Budget: l.Budget, Texts: make(map[string]string, len(l.Params))}
+	if p.Served {
+		t.TokenFile = p.tokenFile(l.Ref)
+	}
 	for i, q := range l.Params {
 		t.Texts[q.Name] = l.Texts[i]
 	}
@@ -151,17 +177,31 @@ func (p *Processes) job(spec executor.Spec, t procenv.Trial, cursor string) (*Jo
 	if j.Grace == 0 {
 		j.Grace = DefaultGrace
 	}
-	j.Finish = func(st executor.Status) types.FinishRequest { return p.finish(spec, out, st) }
+	var absent func() // tells p.Missing that the output had no objective
+	j.Finish = func(st executor.Status) types.FinishRequest {
+		req, missing := p.finish(spec, out, st)
+		absent = missing
+		return req
+	}
+	if p.Served {
+		j.Told = func(reply types.FinishReply) {
+			_ = os.Remove(p.tokenFile(spec.Ref)) // it is good for nothing any more
+			if absent != nil && reply.State == types.Failed {
+				absent()
+			}
+		}
+	}
 	return j, nil
 }
 
-// finish is what the end of a process means, if nobody asked for it.
-func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.Status) types.FinishRequest {
-	req := types.FinishRequest{Signal: st.Signal}
+// finish is what the end of a process means, if nobody asked for it. absent, which
+// may be nil, is for the case that the trial failed for want of an objective.
+func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.Status) (req types.FinishRequest, absent func()) {
+	req = types.FinishRequest{Signal: st.Signal}
 	if st.Phase == executor.Gone {
 		req.Outcome = types.OutcomeLost
 		req.Reason = cmp.Or(st.Err, "its process is gone and left no exit status: it, its supervisor or the machine was killed")
-		return req
+		return req, nil
 	}
 	elapsed := st.Ended.Sub(st.Started)
 	req.Metrics = map[string]types.Float{
@@ -187,8 +227,12 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 		req.Outcome = types.OutcomeCompleted
 		if o, names := p.missing(out, req.Metrics); o != "" {
 			req.Outcome, req.Reason = types.OutcomeFailed, withoutMetric(o, names)
-			if p.Missing != nil && st.Stopped == "" && !diskFull(spec.AttemptDir) {
-				p.Missing(spec.Lease, spec.AttemptDir, o, names)
+			if st.Stopped == "" && !diskFull(spec.AttemptDir) {
+				absent = func() {
+					if p.Missing != nil {
+						p.Missing(spec.Lease, spec.AttemptDir, o, names)
+					}
+				}
 			}
 		}
 		p.buffers(out, st)
@@ -201,8 +245,12 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 		req.Outcome, req.Reason = types.OutcomeInterrupted, "stopped by signal "+st.Stopped
 	case diskFull(spec.AttemptDir):
 		req.Outcome, req.Reason = types.OutcomeLost, "the disk of its directory is full ("+req.Reason+")"
+	case absent != nil && p.Served: // the server knows whether the process has told it the objective
+		req.Outcome, req.Reason = types.OutcomeCompleted, ""
+	case absent != nil:
+		absent()
 	}
-	return req
+	return req, absent
 }
 
 // diskFull reports whether dir has no room for even a short log. Then a trial

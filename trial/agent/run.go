@@ -60,11 +60,15 @@ func (r *run) execute(ctx context.Context, d types.Decision, ahead func(types.Le
 		return nil
 	}
 	req := r.result(st)
-	if r.slot < 0 {
-		a.finishLast(ctx, r.lease, req)
-		return nil
+	if r.slot >= 0 && !a.ending(a.drained) {
+		next := a.leaseRequest()
+		req.Next = &next
 	}
-	return a.finish(ctx, r.lease, req, ahead)
+	reply := a.finishWith(ctx, r.lease, req, ahead)
+	if r.job.Told != nil {
+		r.job.Told(reply)
+	}
+	return reply.Next
 }
 
 func (r *run) close() {

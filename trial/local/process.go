@@ -27,6 +27,10 @@ type Processes struct {
 	Slots int
 	// Environ is the environment that the trials inherit.
 	Environ []string
+	// URL is the server that the trials belong to, and Pin how it is known; their
+	// processes are given both, and a token for their own attempt. "" is no server.
+	URL string
+	Pin string
 	// GPUs are the devices, one slot each; empty for none.
 	GPUs []string
 	// Supervisor is the argv that starts the supervisor; nil is this executable
@@ -138,7 +142,7 @@ func prepare(spec types.StudySpec, cfg Processes) (p prepared, err error) {
 	if p.template, _, err = Template(*spec.Run, sp); err != nil {
 		return p, err
 	}
-	if p.env, err = procenv.New(procenv.Config{Base: cfg.Environ, Extra: spec.Run.Env}); err != nil {
+	if p.env, err = procenv.New(procenv.Config{Base: cfg.Environ, Extra: spec.Run.Env, URL: cfg.URL, Pin: cfg.Pin}); err != nil {
 		return p, err
 	}
 	if len(cfg.GPUs) > 0 {
@@ -173,7 +177,7 @@ func (m *Machine) Worker(backend agent.Backend, study types.Study, cfg Processes
 			return nil, nil, err
 		}
 		launcher := &agent.Processes{
-			Project: spec.Project, Study: spec.Name, Run: *spec.Run, Root: root, Template: p.template, Env: p.env,
+			Project: spec.Project, Study: spec.Name, Run: *spec.Run, Root: root, Template: p.template, Env: p.env, Served: cfg.URL != "",
 			GPUs: p.gpus, Objectives: p.collect.Metrics, Now: time.Now, Warn: cfg.Warn, Missing: cfg.Missing,
 			NewCollector: func(cursor string) (collect.Collector, error) {
 				if cursor == "" {

@@ -34,6 +34,9 @@ type Trial struct {
 	Budget float64
 	// Texts holds the text of each active parameter by name.
 	Texts map[string]string
+	// TokenFile holds the token with which the process can call the server; ""
+	// without a server.
+	TokenFile string
 }
 
 // BudgetText is the budget as a process sees it: a plain decimal, without a
@@ -53,9 +56,10 @@ type Config struct {
 	// Extra are the user's additions (--env) as KEY=VALUE. They replace
 	// variables of Base.
 	Extra []string
-	// URL and TokenFile tell a process where its server is; "" for none.
-	URL       string
-	TokenFile string
+	// URL tells a process where its server is, "" for none, and Pin how to know it
+	// (client.Config.Pin).
+	URL string
+	Pin string
 }
 
 // Env builds environments. It is immutable and safe for concurrent use.
@@ -109,7 +113,7 @@ func New(c Config) (*Env, error) {
 	if _, ok := at[unbuffered]; !ok {
 		set(unbuffered, unbuffered+"=1")
 	}
-	for _, v := range []variable{{"TUNER_URL", c.URL}, {"TUNER_TOKEN_FILE", c.TokenFile}} {
+	for _, v := range []variable{{"TUNER_URL", c.URL}, {"TUNER_PIN", c.Pin}} {
 		if v.pair != "" {
 			e.server = append(e.server, v.key+"="+v.pair)
 		}
@@ -154,6 +158,9 @@ func (e *Env) For(t Trial, gpu string) ([]string, error) {
 		"TUNER_SEED="+strconv.FormatInt(t.Seed, 10),
 		"TUNER_CHECKPOINT_DIR="+t.CheckpointDir,
 	)
+	if t.TokenFile != "" {
+		out = append(out, "TUNER_TOKEN_FILE="+t.TokenFile)
+	}
 	if b := t.BudgetText(); b != "" {
 		out = append(out, "TUNER_BUDGET="+b)
 	}

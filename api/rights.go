@@ -1,0 +1,182 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+)
+
+// right is what a token needs for a request. The zero value is the strictest.
+type right int
+
+const (
+	// administer is for administrators of all projects.
+	administer right = iota
+	// nothing needs no token; guard knows these paths too.
+	noToken
+	// hello is for whoever has any token.
+	hello
+	// read is for all roles in their projects.
+	read
+	// run hands out trials and takes their results.
+	run
+	// create makes studies and continues them.
+	create
+	// change alters studies and their trials by hand.
+	change
+)
+
+// access is who may use an operation.
+type access struct {
+	needs right
+	// attempt says that the token of an attempt suffices, for that attempt.
+	attempt bool
+}
+
+// operations is what each operation needs, by its ID. One that is not here is for
+// administrators only, and a test asks for its line.
+var operations = map[string]access{
+	"health":  {needs: noToken},
+	"ready":   {needs: noToken},
+	"info":    {needs: hello, attempt: true},
+	"openapi": {needs: hello, attempt: true},
+
+	"openStudy":   {needs: create},
+	"listStudies": {needs: read},
+	"study":       {needs: read},
+	"patchStudy":  {needs: change},
+	"removeStudy": {needs: change},
+	"spaces":      {needs: read},
+
+	"listTrials":    {needs: read},
+	"enqueueTrials": {needs: change},
+	"importTrials":  {needs: change},
+	"cancelTrials":  {needs: change},
+	"trial":         {needs: read, attempt: true},
+	"reports":       {needs: read, attempt: true},
+
+	"lease":     {needs: run},
+	"report":    {needs: run, attempt: true},
+	"finish":    {needs: run},
+	"heartbeat": {needs: run},
+	"adopt":     {needs: run},
+
+	"ask":         {needs: run},
+	"tell":        {needs: run},
+	"reportAsked": {needs: run},
+}
+
+// authorize lets a request through that its token has the right to. It comes
+// after routing: what no route takes is answered by 404 or 405.
+func (s *Server) authorize(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		need, routed := s.needs[c.Request().Method+" "+c.Path()]
+		if !routed {
+			return next(c)
+		}
+		this := callOf(c.Request().Context())
+		if need.needs == noToken {
+			return next(c)
+		}
+		if this.attempt != nil {
+			if err := ownAttempt(c, need, *this.attempt); err != nil {
+				return err
+			}
+			return next(c)
+		}
+		if !slices.Contains(this.token.Scopes, store.ScopeAdmin) { // the only scope there is so far
+			return types.Errorf(types.Forbidden, "the token %s may not do this", this.token.Name)
+		}
+		return next(c)
+	}
+}
+
+// ownAttempt refuses the token of an attempt whatever is not of its attempt.
+func ownAttempt(c echo.Context, need access, ref types.AttemptRef) error {
+	if !need.attempt {
+		return notOwnAttempt()
+	}
+	if need.needs == hello {
+		return nil
+	}
+	if n := c.Param("attempt"); n != "" && n != strconv.Itoa(ref.Attempt) {
+		return notOwnAttempt()
+	}
+	if c.Param("number") != strconv.FormatInt(ref.Trial, 10) {
+		return notOwnAttempt()
+	}
+	return nil // withStudy sees to the study
+}
+
+// touches refuses a request whose token is not for the study with an ID.
+func (s *Server) touches(ctx context.Context, id int64) error {
+	if a := callOf(ctx).attempt; a != nil && a.Study != id {
+		return notOwnAttempt()
+	}
+	return nil
+}
+
+func notOwnAttempt() error {
+	return types.Errorf(types.Forbidden, "the token of an attempt is for that attempt only").
+		WithRemedy("it may GET and report to what TUNER_TRIAL and TUNER_ATTEMPT name; tuner help security has the list")
+}
+
+// checkAttempt returns the attempt whose token a request shows. It is looked up
+// in the store, once in a moment; whether the attempt still holds its lease, the
+// engine says to each report.
+func (k *tokens) checkAttempt(ctx context.Context, secret string, now time.Time) (*types.AttemptRef, error) {
+	refused := types.Errorf(types.Unauthenticated, "the token is of no attempt that runs").
+		WithRemedy("read the file that TUNER_TOKEN_FILE names again: a worker that restarts writes a new one")
+	ref, ok := types.ParseBearer(secret)
+	if !ok {
+		return nil, refused
+	}
+	hash := HashToken(secret)
+	if hit, ok := k.fresh(hash, now); ok {
+		return hit.attempt, nil
+	}
+	as, err := k.store.Attempts(ctx, ref.Study, ref.Trial)
+	if err != nil && types.CodeOf(err) != types.NotFound {
+		return nil, err
+	}
+	for i := range as {
+		a := &as[i]
+		if a.Number != ref.Attempt || !sameSecret(a.Token, ref.Token) {
+			continue
+		}
+		if a.State.Finished() {
+			return nil, attemptOver(ref)
+		}
+		k.keep(hash, knownToken{attempt: &ref, until: now.Add(tokenFresh)})
+		return &ref, nil
+	}
+	return nil, refused
+}
+
+func attemptOver(ref types.AttemptRef) error {
+	return types.Errorf(types.Superseded, "attempt %d of trial %d is over, and its token ended with it", ref.Attempt, ref.Trial).
+		WithRemedy("stop this attempt")
+}
+
+// tokenOf is the token that a report carries in its body: an attempt that calls
+// itself has shown it already.
+func tokenOf(ctx context.Context, body string) (string, error) {
+	if body != "" {
+		return body, nil
+	}
+	if ref := callOf(ctx).attempt; ref != nil {
+		return ref.Token, nil
+	}
+	return "", types.Errorf(types.Invalid, "the token of the lease is missing").WithField("token").
+		WithRemedy("send leases[].ref.token of the answer to the lease")
+}
+
+// echoPath is a path of an operation as echo writes it.
+func echoPath(path string) string { return strings.NewReplacer("{", ":", "}", "").Replace(path) }
