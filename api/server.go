@@ -39,6 +39,9 @@ type Engine interface {
 	Ask(ctx context.Context, req types.LeaseRequest) (types.LeaseReply, error)
 	Tell(ctx context.Context, req types.TellRequest) (types.FinishReply, error)
 	ReportAsked(ctx context.Context, req types.ReportAskedRequest) (types.Decision, error)
+	// Owns and Elsewhere tell which process has a study; see Peers.
+	Owns(id int64) bool
+	Elsewhere(ctx context.Context, id int64) (owner, addr string, err error)
 }
 
 // Reader is what the server reads beside the engine. store.Store implements it.
@@ -61,8 +64,10 @@ type Config struct {
 	MaxWait time.Duration
 	// MaxBody bounds the body of a request in bytes; 0 is 16 MiB.
 	MaxBody int64
-	Now     func() time.Time // nil is time.Now
-	Logger  *slog.Logger     // nil discards
+	// Peers are the other servers of the database; nil if there are none.
+	Peers  *Peers
+	Now    func() time.Time // nil is time.Now
+	Logger *slog.Logger     // nil discards
 }
 
 // Defaults of Config.
@@ -80,7 +85,8 @@ type Server struct {
 	api    huma.API
 	http   *http.Server
 
-	names sync.Map // StudyName to its int64 ID; see withStudy
+	names     sync.Map // StudyName to its int64 ID; see withStudy
+	elsewhere elsewhere
 	// needs is what a route needs, by method and path as echo writes it.
 	needs map[string]access
 
@@ -109,7 +115,7 @@ func New(cfg Config) *Server {
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.sendError(c, err) }
 	s.echo.Pre(s.guard)
-	s.echo.Use(s.authorize)
+	s.echo.Use(s.authorize, s.toOwner)
 	s.api = huma.NewAPI(s.describe(), adapter{s.echo})
 	s.routes()
 	for _, r := range s.echo.Routes() { // those that were not added by handle, too

@@ -48,7 +48,9 @@ func TestMain(m *testing.M) {
 	case "reporter":
 		os.Exit(reporterTrial())
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	postgres.Stop()
+	os.Exit(code)
 }
 
 const (

@@ -44,9 +44,10 @@ func isBroken(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok || pgconn.SafeToRetry(err) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return true
 	}
-	// 57P01 … 57P05: the server shuts down or ended the session. 08: connection.
+	// 57P01 … 57P05: the server shuts down or ended the session. 25P03: the
+	// transaction stood still for too long. 08: connection.
 	state := sqlState(err)
-	return strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08")
+	return strings.HasPrefix(state, "57P") || state == "25P03" || strings.HasPrefix(state, "08")
 }
 
 func sqlState(err error) string {

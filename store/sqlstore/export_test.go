@@ -33,3 +33,17 @@ func Setting(t *testing.T, s *Store, query string) (value string) {
 	}
 	return value
 }
+
+// Hold keeps the row of a study locked in a transaction of the writer's, as a
+// process does that is stopped in the middle of one, until release is closed.
+func Hold(t *testing.T, s *Store, study int64, held chan<- struct{}, release <-chan struct{}) error {
+	t.Helper()
+	return s.writer.do(t.Context(), func(tx *gorm.DB) error {
+		if err := tx.Exec("UPDATE studies SET epoch = epoch WHERE id = ?", study).Error; err != nil {
+			return err
+		}
+		close(held)
+		<-release
+		return tx.Exec("UPDATE studies SET epoch = epoch WHERE id = ?", study).Error
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -21,6 +22,11 @@ const migrationLock = 0x74756e72
 // maxPostgresConns bounds the connections of one Store: the writer's and those
 // for reading.
 const maxPostgresConns = 8
+
+// stillTransaction is how long a transaction may stand still. A process that is
+// stopped in the middle of one, or whose network is cut, would else keep the row
+// of its study locked, and nobody could take the study over.
+const stillTransaction = 5 * time.Second
 
 func openPostgres(ctx context.Context, cfg Config) (_ *Store, err error) {
 	pc, err := pgx.ParseConfig(cfg.DSN)
@@ -52,7 +58,8 @@ func openPostgres(ctx context.Context, cfg Config) (_ *Store, err error) {
 			if cfg.Durability == "normal" {
 				level = "off"
 			}
-			_, err := c.ExecContext(ctx, "SET synchronous_commit = "+level)
+			_, err := c.ExecContext(ctx, "SET synchronous_commit = "+level+
+				fmt.Sprintf("; SET idle_in_transaction_session_timeout = %d", stillTransaction.Milliseconds()))
 			return err
 		},
 		// Autovacuum looks after the rest.

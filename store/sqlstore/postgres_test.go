@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,4 +67,32 @@ func TestPostgresConnectionLost(t *testing.T) {
 		}
 	}
 	storetest.CheckDense(t, s, "study", int(f.Number))
+}
+
+// TestPostgresOwnerStandsStill: a process that was stopped in a transaction
+// keeps nobody from taking its study over, and goes on when it wakes up.
+func TestPostgresOwnerStandsStill(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	dsn := sqlstore.Postgres.DSN(t)
+	s := open(t, sqlstore.Config{DSN: dsn})
+	f := storetest.NewFeed(t, s, "study")
+	held, release, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() { ended <- sqlstore.Hold(t, s, f.Study.ID, held, release) }()
+	<-held
+	other := open(t, sqlstore.Config{DSN: dsn})
+	after := time.Now().Add(time.Hour) // its lease is over
+	st, err := other.Acquire(t.Context(), f.Study.ID, "other", "", after, time.Minute)
+	if err != nil || st.Owner != "other" {
+		t.Fatalf("the owner is %q: %v", st.Owner, err)
+	}
+	close(release)
+	if err := <-ended; types.CodeOf(err) != types.Unavailable {
+		t.Errorf("the transaction that stood still: %v", err)
+	}
+	if err := f.RunTrials(t.Context(), 1, 1); types.CodeOf(err) != types.Superseded {
+		t.Errorf("the former owner: %v, want %s", err, types.Superseded)
+	}
 }

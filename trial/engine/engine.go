@@ -44,7 +44,8 @@ type Config struct {
 	// Owner names this process among all that use the store; it is new at every
 	// start.
 	Owner string
-	// Addr tells people where the owner is, such as "host:pid".
+	// Addr tells where the owner is: the URL of a server, to which others send
+	// the requests for its studies, or something for people ("host, process 7").
 	Addr string
 
 	NewSuggester func(types.Component, suggest.Config) (suggest.Suggester, error)

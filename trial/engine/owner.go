@@ -185,7 +185,7 @@ func (e *Engine) expireLoop(ctx context.Context) {
 
 // OwnerOf tells who runs a study, "" if nobody does.
 func (e *Engine) OwnerOf(st trial.Study) string {
-	if st.Owner == "" || !st.LeaseUntil.After(e.cfg.Now()) || (e.cfg.OwnerDead != nil && e.cfg.OwnerDead(st.Owner)) {
+	if !e.alive(st) {
 		return ""
 	}
 	return st.OwnerAddr

@@ -3,6 +3,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -46,6 +47,9 @@ type Config struct {
 	// Durability is "full" (survives a power loss) or "normal" (survives any kill
 	// of processes); "" is normal.
 	Durability string
+	// Addr is where this process can be reached by others that use the database,
+	// a URL; "" for a process that is no server.
+	Addr       string
 	Failpoints *failpoint.Set
 	Logger     *slog.Logger
 }
@@ -84,7 +88,7 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 		}
 	}
 	l.Engine = engine.New(engine.Config{
-		Store: l.Store, Owner: l.owner, Addr: fmt.Sprintf("%s, process %d", l.host, os.Getpid()),
+		Store: l.Store, Owner: l.owner, Addr: cmp.Or(cfg.Addr, fmt.Sprintf("%s, process %d", l.host, os.Getpid())),
 		NewSuggester: func(c types.Component, sc suggest.Config) (suggest.Suggester, error) {
 			return suggest.New(builtin.Algorithms(), c, sc)
 		},
@@ -176,6 +180,12 @@ func (l *Local) reclaim(ctx context.Context, a trial.Attempt) error {
 		dir = filepath.Join(l.StudyDir(st.Spec.Project, st.Spec.Name), strconv.FormatInt(a.Trial, 10), strconv.Itoa(a.Number))
 	}
 	return executor.Reclaim(ctx, dir)
+}
+
+// OwnerHost is the machine on which the owner of a study runs.
+func OwnerHost(owner string) string {
+	host, _, _ := strings.Cut(owner, "|")
+	return host
 }
 
 func newSeed() int64 {

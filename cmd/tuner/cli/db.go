@@ -29,6 +29,8 @@ type dbFlags struct {
 	here    bool
 	durable string
 	verbose bool
+	// addr is where others reach this process; "" for a command.
+	addr string
 }
 
 func (f *dbFlags) register(fs *pflag.FlagSet) {
@@ -135,7 +137,7 @@ func (f *dbFlags) open(ctx context.Context) (*local.Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	return local.Open(ctx, local.Config{DB: dsn, Dir: dir, Durability: f.durable, Failpoints: fail, Logger: f.logger()})
+	return local.Open(ctx, local.Config{DB: dsn, Dir: dir, Durability: f.durable, Addr: f.addr, Failpoints: fail, Logger: f.logger()})
 }
 
 // read opens the database for commands that only look.

@@ -70,15 +70,21 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 		return types.Errorf(types.Invalid, "cannot listen on %s: %w", f.listen, err).WithField("--listen").
 			WithRemedy("see what listens there already, or choose another port, such as --listen 127.0.0.1:0")
 	}
+	db.addr = "http://" + l.Addr().String()
 	home, err := db.open(ctx)
 	if err != nil {
 		return join(err, l.Close())
+	}
+	others, err := newSiblings(home.Owner())
+	if err != nil {
+		return join(join(err, l.Close()), home.Close())
 	}
 	where, err := ensureToken(ctx, st, home.Store, path)
 	if err != nil {
 		return join(join(err, l.Close()), home.Close())
 	}
-	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: f.hosts, Build: Version(), Now: st.Now, Logger: db.serverLog()})
+	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: f.hosts, Build: Version(), Peers: others,
+		Now: st.Now, Logger: db.serverLog()})
 	signals := make(chan os.Signal, 8)
 	unnotify := st.Notify(signals, stopSignals...)
 	defer unnotify()

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/gotuner/tuner/api"
+	"github.com/gotuner/tuner/trial/local"
+)
+
+// How requests go to the other servers of a database.
+const (
+	peerDial  = 2 * time.Second
+	peerConns = 512 // idle ones kept to each
+)
+
+// siblings says how the servers of one database reach each other.
+type siblings struct {
+	host string // this machine
+	mu   sync.Mutex
+	// known has what was found out about addresses; nil cannot be reached.
+	known map[[2]string]*sibling
+}
+
+type sibling struct {
+	base *url.URL
+	send http.RoundTripper
+}
+
+// newSiblings returns the peers of a server whose engine has a name among owners.
+func newSiblings(name string) (*api.Peers, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	p := &siblings{host: host, known: map[[2]string]*sibling{}}
+	return &api.Peers{Name: name, Reach: p.reach}, nil
+}
+
+func (p *siblings) reach(owner, addr string) (*url.URL, http.RoundTripper, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := [2]string{owner, addr}
+	to, ok := p.known[key]
+	if !ok {
+		if len(p.known) >= peerConns { // servers come and go
+			clear(p.known)
+		}
+		to = p.find(owner, addr)
+		p.known[key] = to
+	}
+	if to == nil {
+		return nil, nil, false
+	}
+	return to.base, to.send, true
+}
+
+// find makes the way to a server. The caller's token goes along, so http is for
+// servers of this machine only, whose address is the same for both.
+func (p *siblings) find(owner, addr string) *sibling {
+	u, err := url.Parse(addr)
+	if err != nil || u.Host == "" || u.User != nil || (u.Path != "" && u.Path != "/") {
+		return nil
+	}
+	t := &http.Transport{DialContext: (&net.Dialer{Timeout: peerDial}).DialContext, MaxIdleConnsPerHost: peerConns,
+		IdleConnTimeout: time.Minute, DisableCompression: true}
+	switch {
+	case u.Scheme == "http" && onThisMachine(u.Hostname()) && local.OwnerHost(owner) == p.host:
+	default:
+		return nil
+	}
+	return &sibling{&url.URL{Scheme: u.Scheme, Host: u.Host}, t}
+}
+
+func onThisMachine(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
