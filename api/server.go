@@ -42,6 +42,9 @@ type Engine interface {
 	// Owns and Elsewhere tell which process has a study; see Peers.
 	Owns(id int64) bool
 	Elsewhere(ctx context.Context, id int64) (owner, addr string, err error)
+	// Watch returns a channel that is closed when something of the study has been
+	// stored; nil if that is not heard of here.
+	Watch(study int64) <-chan struct{}
 }
 
 // Reader is what the server reads beside the engine. store.Store implements it.
@@ -49,6 +52,8 @@ type Reader interface {
 	store.Studies
 	store.Trials
 	store.Tokens
+	// Events is that of store.History.
+	Events(ctx context.Context, study, from int64, yield func(store.StoredEvent) error) error
 }
 
 // Config makes a Server. Engine and Store are required.
@@ -90,6 +95,10 @@ type Server struct {
 	// needs is what a route needs, by method and path as echo writes it.
 	needs map[string]access
 
+	followers followers
+	streams   sync.WaitGroup                     // what goes on beside requests
+	pace      struct{ beat, slow time.Duration } // of streams; tests have a faster one
+
 	// draining is done when the server is about to stop: nobody waits any more.
 	draining context.Context //nolint:containedctx // it is as old as the server
 	drain    context.CancelCauseFunc
@@ -111,6 +120,7 @@ func New(cfg Config) *Server {
 		s.hosts = append(s.hosts, hostOf(h))
 	}
 	s.draining, s.drain = context.WithCancelCause(context.Background())
+	s.pace.beat, s.pace.slow = heartbeatEvery, slowClient
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.sendError(c, err) }
@@ -153,6 +163,7 @@ func (s *Server) routes() {
 	s.trialRoutes()
 	s.attemptRoutes()
 	s.askRoutes()
+	s.eventRoutes()
 }
 
 // Handler is the server without a listener.
@@ -173,7 +184,15 @@ func (s *Server) Serve(l net.Listener) error {
 // returns when all are answered or ctx is done.
 func (s *Server) Stop(ctx context.Context) error {
 	s.drain(errDraining())
-	if err := s.http.Shutdown(ctx); err != nil {
+	err := s.http.Shutdown(ctx)
+	ended := make(chan struct{})
+	go func() { s.streams.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = cmp.Or(err, ctx.Err())
+	}
+	if err != nil {
 		return types.Errorf(types.Unavailable, "some requests were not answered in time: %w", err)
 	}
 	return nil

@@ -52,6 +52,9 @@ func newFixture(t *testing.T) *fixture {
 	f.server = New(Config{Engine: l.Engine, Store: l.Store, Build: "test"})
 	f.http = httptest.NewServer(f.server.Handler())
 	t.Cleanup(func() {
+		if err := f.server.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
 		f.http.Close()
 		if err := l.Close(); err != nil {
 			t.Error(err)

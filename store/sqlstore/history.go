@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"math"
 	"slices"
 
 	"gorm.io/gorm"
@@ -84,17 +85,41 @@ func (r *replay) begin(db *gorm.DB) error {
 		return err
 	}
 	r.end = row.NextSeq
-	if r.next == 0 {
+	if r.next == 0 || r.next >= r.end {
 		return nil
 	}
+	// Trials are created in the order of their numbers, so the first to be created
+	// from here on tells which were there before. Those of them that end later are
+	// looked for by the time at which they end; should the clock have gone back,
+	// the hole that this leaves is noticed.
+	var first, created []eventRow
+	if err := db.Where("study_id = ? AND seq >= ?", r.study, r.next).Order("seq").Limit(1).Find(&first).Error; err != nil {
+		return err
+	}
+	if err := db.Where("study_id = ? AND seq >= ? AND kind = ?", r.study, r.next, trial.EventCreated).Order("seq").Limit(1).Find(&created).Error; err != nil {
+		return err
+	}
 	var open []int64
-	err = db.Raw(`SELECT number FROM trials WHERE study_id = ? AND finished IS NULL
-		UNION SELECT trial FROM events WHERE study_id = ? AND seq >= ? AND kind = ?`,
-		r.study, r.study, r.next, trial.EventFinished).Scan(&open).Error
+	if err := db.Raw("SELECT number FROM trials WHERE study_id = ? AND finished IS NULL", r.study).Scan(&open).Error; err != nil {
+		return err
+	}
+	if len(first) > 0 {
+		before := int64(math.MaxInt64)
+		if len(created) > 0 {
+			before = created[0].Trial
+		}
+		var later []int64
+		err := db.Raw("SELECT number FROM trials WHERE study_id = ? AND finished IS NOT NULL AND finished >= ? AND number < ?",
+			r.study, first[0].Created, before).Scan(&later).Error
+		if err != nil {
+			return err
+		}
+		open = append(open, later...)
+	}
 	for _, n := range open {
 		r.open[n] = true
 	}
-	return err
+	return nil
 }
 
 // chunk reads the next events and moves on behind them.

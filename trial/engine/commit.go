@@ -156,6 +156,10 @@ func (s *study) settle(c *commitment, err error) {
 	c.err = err
 	if err != nil {
 		s.e.drop(s, err)
+	} else {
+		s.mu.Lock()
+		s.tellStored()
+		s.mu.Unlock()
 	}
 	close(c.done)
 }
@@ -180,6 +184,7 @@ func (s *study) leave() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.wake()
+	s.tellStored()
 }
 
 // flush commits what is buffered.

@@ -59,6 +59,7 @@ type study struct {
 
 	changed chan struct{} // closed and replaced at every change
 	stops   chan struct{} // closed and replaced when an attempt has to end
+	stored  chan struct{} // closed when a commit is durable; nil unless somebody watches
 }
 
 // liveTrial is an unfinished trial.
