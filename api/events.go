@@ -98,7 +98,8 @@ func (s *Server) events(ctx context.Context, in *eventsInput) (*huma.StreamRespo
 	}
 	if strings.Contains(in.Accepts, streamType) {
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
-			s.stream(ctx, hc.BodyWriter().(http.ResponseWriter), st, from, in.Kinds)
+			shown := &http.Request{Header: http.Header{"Authorization": {hc.Header("Authorization")}}}
+			s.stream(ctx, hc.BodyWriter().(http.ResponseWriter), shown, st, from, in.Kinds)
 		}}, nil
 	}
 	page, err := s.eventPage(ctx, st, from, in)
@@ -169,6 +170,7 @@ func wanted(kinds []types.EventKind, k types.EventKind) bool {
 // stream is a client that follows a study.
 type stream struct {
 	server *Server
+	shown  *http.Request // has the client's token and nothing else
 	follow *follower
 	leave  func()
 	study  int64
@@ -183,10 +185,10 @@ type stream struct {
 //
 // A connection of its own (HTTP/1) leaves net/http, whose goroutines and buffers
 // take five times the memory of a client that only waits.
-func (s *Server) stream(ctx context.Context, w http.ResponseWriter, st trial.Study, from int64, kinds []types.EventKind) {
+func (s *Server) stream(ctx context.Context, w http.ResponseWriter, shown *http.Request, st trial.Study, from int64, kinds []types.EventKind) {
 	f, leave := s.follow(st.ID, st.NextSeq)
 	control := http.NewResponseController(w)
-	x := &stream{server: s, follow: f, leave: leave, study: st.ID, from: from, kinds: kinds, out: outlet{patience: s.pace.slow}}
+	x := &stream{server: s, shown: shown, follow: f, leave: leave, study: st.ID, from: from, kinds: kinds, out: outlet{patience: s.pace.slow}}
 	w.Header().Set("Content-Type", streamType)
 	if conn, _, err := control.Hijack(); err == nil {
 		x.out.to, x.out.limit, x.out.end = conn, conn.SetWriteDeadline, conn.Close
@@ -243,6 +245,10 @@ func (x *stream) run(ctx context.Context) {
 		select {
 		case <-news:
 		case <-beat.C:
+			if _, _, err := x.server.tokens.check(ctx, x.shown, x.server.cfg.Now()); err != nil && types.CodeOf(err) != types.Unavailable {
+				x.out.close() // the token has been revoked or has expired
+				return
+			}
 			x.out.write([]byte(":\n\n"))
 		case <-ctx.Done(): // if the server stops, the client connects again, here or elsewhere
 			x.out.close()

@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
 )
 
 // tail is a stream of events as a client without a library reads it.
@@ -194,6 +196,9 @@ func TestEvents(t *testing.T) {
 func TestStreamsBeatAndEnd(t *testing.T) {
 	f := newFixture(t)
 	f.server.pace.beat = 20 * time.Millisecond
+	now := time.Now()
+	var later atomic.Int64
+	f.server.cfg.Now = func() time.Time { return now.Add(time.Duration(later.Load())) }
 	f.gets(201, http.MethodPost, studies, studySpec, nil)
 	x := f.tail(studies+"/s/events?after=latest", nil)
 	if b := x.next(); b["retry"] != "1000" {
@@ -204,6 +209,22 @@ func TestStreamsBeatAndEnd(t *testing.T) {
 			t.Errorf("a heartbeat is %v", b)
 		}
 	}
+
+	// Whose token is revoked is not told any more.
+	good := NewToken()
+	if _, err := f.local.Store.AddToken(t.Context(), store.Token{Project: "default", Name: "n", Hash: HashToken(good), Scopes: []string{store.ScopeAdmin}, Created: now}); err != nil {
+		t.Fatal(err)
+	}
+	y := f.tail(studies+"/s/events", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+good) })
+	y.next()
+	y.next()
+	if err := f.local.Store.DropToken(t.Context(), "default", "n"); err != nil {
+		t.Fatal(err)
+	}
+	later.Store(int64(tokenFresh + time.Second))
+	for y.next() != nil {
+	}
+
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := f.server.Stop(ctx); err != nil {

@@ -71,6 +71,8 @@ var operations = map[string]access{
 	"ask":         {needs: run},
 	"tell":        {needs: run},
 	"reportAsked": {needs: run},
+
+	"events": {needs: read},
 }
 
 // authorize lets a request through that its token has the right to. It comes
