@@ -26,8 +26,12 @@ func (c *Client) Tell(ctx context.Context, study, number int64, body types.TellB
 	return out, err
 }
 
-// ReportAsked reports values of a trial that was asked for.
+// ReportAsked reports values of a trial that was asked for. A request without a
+// step gets a key, so that it can be repeated.
 func (c *Client) ReportAsked(ctx context.Context, study, number int64, body types.ReportAskedBody) (types.Decision, error) {
+	if body.Step == nil {
+		body.Key = cmp.Or(body.Key, NewKey())
+	}
 	var out types.Decision
 	err := c.change(ctx, study, 0, body, &out, "trials", strconv.FormatInt(number, 10), "reports")
 	return out, err

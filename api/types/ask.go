@@ -86,7 +86,11 @@ type TellRequest struct {
 // ReportAskedBody reports values of the trial of the path, which was asked for.
 // It renews its lease.
 type ReportAskedBody struct {
-	Step int64 `json:"step" minimum:"0"`
+	// Step is that of all values; without it each metric is counted from 0, and
+	// only a Key makes the request idempotent.
+	Step *int64 `json:"step,omitempty" minimum:"0"`
+	// Key makes the request idempotent: the same key answers as the first time.
+	Key string `json:"key,omitempty" maxLength:"256"`
 	// Value is that of the study's first objective; Metrics are values by name.
 	Value   *Float           `json:"value,omitempty"`
 	Metrics map[string]Float `json:"metrics,omitempty"`

@@ -191,10 +191,28 @@ func agrees(req types.TellRequest, metrics map[string]types.Float, t trial.Trial
 
 // ReportAsked counts reports of a trial that was asked for.
 func (e *Engine) ReportAsked(ctx context.Context, req types.ReportAskedRequest) (types.Decision, error) {
-	return call(ctx, e, req.Study, kindReportAsked, req, func(s *study, tx *txn) (types.Decision, error) { return s.reportAsked(tx, req) })
+	return call(ctx, e, req.Study, kindReportAsked, req, func(s *study, tx *txn) (types.Decision, error) {
+		return s.reportAsked(ctx, tx, req)
+	})
 }
 
-func (s *study) reportAsked(tx *txn, req types.ReportAskedRequest) (types.Decision, error) {
+func (s *study) reportAsked(ctx context.Context, tx *txn, req types.ReportAskedRequest) (types.Decision, error) {
+	if req.Key == "" {
+		return s.countAsked(tx, req)
+	}
+	stored, known, err := s.request(ctx, tx, req.Key, req)
+	var d types.Decision
+	if err == nil && known {
+		err = json.Unmarshal(stored.Response, &d)
+	} else if err == nil {
+		if d, err = s.countAsked(tx, req); err == nil {
+			s.remember(stored, d)
+		}
+	}
+	return d, err
+}
+
+func (s *study) countAsked(tx *txn, req types.ReportAskedRequest) (types.Decision, error) {
 	lt, err := s.asked(req.Trial, req.Attempt)
 	if err != nil {
 		return types.Decision{}, err
@@ -208,7 +226,19 @@ func (s *study) reportAsked(tx *txn, req types.ReportAskedRequest) (types.Decisi
 	}
 	r := types.ReportRequest{Ref: lt.attempt.Ref()}
 	for _, name := range slices.Sorted(maps.Keys(metrics)) {
-		r.Reports = append(r.Reports, types.Report{Metric: name, Step: req.Step, Value: metrics[name]})
+		r.Reports = append(r.Reports, types.Report{Metric: name, Step: lt.stepOf(name, req.Step), Value: metrics[name]})
 	}
 	return s.report(tx, r)
+}
+
+// stepOf is the step of a report: the one that is given, else the one after the
+// metric's last.
+func (lt *liveTrial) stepOf(metric string, given *int64) int64 {
+	switch sr := lt.series[metric]; {
+	case given != nil:
+		return *given
+	case sr != nil:
+		return sr.lastStep + 1
+	}
+	return 0
 }

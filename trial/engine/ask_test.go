@@ -63,9 +63,25 @@ func TestAskAndTell(t *testing.T) {
 				t.Errorf("another value for a trial that is over: %v", err)
 			}
 			d, err := e.ReportAsked(ctx, types.ReportAskedRequest{Study: st.ID, Trial: 1, ReportAskedBody: types.ReportAskedBody{
-				Step: 1, Metrics: map[string]types.Float{"loss": 3, "acc": 1}}})
+				Step: new(int64(4)), Metrics: map[string]types.Float{"loss": 5, "acc": 1}}})
 			if err != nil || d.Stop {
 				t.Fatalf("reported: %+v, %v", d, err)
+			}
+			// Without a step each metric is counted.
+			for range 2 { // the second time, under its key, counts nothing
+				d, err = e.ReportAsked(ctx, types.ReportAskedRequest{Study: st.ID, Trial: 1, ReportAskedBody: types.ReportAskedBody{
+					Metrics: map[string]types.Float{"loss": 3, "other": 1}, Key: "count"}})
+				if err != nil || d.Stop {
+					t.Fatalf("reported: %+v, %v", d, err)
+				}
+			}
+			rs, err := db.Reports(ctx, st.ID, 1, "", 1)
+			steps := map[string]int64{}
+			for _, r := range rs {
+				steps[r.Metric] = r.Step
+			}
+			if diff := cmp.Diff(map[string]int64{"loss": 5, "acc": 4, "other": 0}, steps); err != nil || diff != "" {
+				t.Errorf("the steps of the last reports: %v, %s", err, diff)
 			}
 			r, err := e.Tell(ctx, types.TellRequest{Study: st.ID, Trial: 1})
 			if err != nil || r.State != types.Completed || *r.Value != 3 {

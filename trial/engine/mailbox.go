@@ -177,7 +177,9 @@ func (e *Engine) serve(ctx context.Context, c store.Command) error {
 	case kindTell:
 		return serveAs(ctx, s, c, (*study).tell)
 	case kindReportAsked:
-		return serveAs(ctx, s, c, (*study).reportAsked)
+		return serveAs(ctx, s, c, func(s *study, tx *txn, q types.ReportAskedRequest) (types.Decision, error) {
+			return s.reportAsked(ctx, tx, q)
+		})
 	case kindReport:
 		return serveAs(ctx, s, c, (*study).report)
 	case kindBeat:

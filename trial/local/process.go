@@ -96,6 +96,9 @@ func NewMachine(dir string, log *slog.Logger) (*Machine, error) {
 	return &Machine{dir: dir, host: host, log: log}, nil
 }
 
+// Host is the name of this machine.
+func (m *Machine) Host() string { return m.host }
+
 // StudyDir is the folder of a study's trial directories.
 func (m *Machine) StudyDir(project, name string) string { return filepath.Join(m.dir, project, name) }
 

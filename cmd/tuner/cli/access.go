@@ -83,24 +83,37 @@ func (f *dbFlags) changing(ctx context.Context, name string, do func(at *site, s
 // server.
 func (f *dbFlags) at(ctx context.Context, check func() error, do func(at *site) error) (err error) {
 	url, err := f.server()
+	if err == nil && url == "" {
+		err = check()
+	}
 	if err != nil {
 		return err
+	}
+	at, err := f.site(ctx)
+	if err != nil {
+		return err
+	}
+	return join(do(at), at.Close())
+}
+
+// site opens the database with an engine, or connects to the server.
+func (f *dbFlags) site(ctx context.Context) (*site, error) {
+	url, err := f.server()
+	if err != nil {
+		return nil, err
 	}
 	if url != "" {
 		c, err := f.client(ctx, url)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return join(do(remoteSite(c)), c.Close())
-	}
-	if err := check(); err != nil {
-		return err
+		return remoteSite(c), nil
 	}
 	l, err := f.open(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return join(do(localSite(l)), l.Close())
+	return localSite(l), nil
 }
 
 // join is errors.Join that leaves a single error as it is.

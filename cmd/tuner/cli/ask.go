@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,6 +27,11 @@ type askFlags struct {
 	stdio   bool
 	noDB    bool
 	timings bool
+
+	// Without --stdio:
+	form string
+	ttl  time.Duration
+	wait time.Duration
 }
 
 const askExample = `  tuner ask --stdio branin --min value -p x=-5.0..10.0 -p y=0.0..15.0 -n 50`
@@ -33,10 +39,21 @@ const askExample = `  tuner ask --stdio branin --min value -p x=-5.0..10.0 -p y=
 func askCommand(st *State, db *dbFlags) *cobra.Command {
 	var f askFlags
 	c := &cobra.Command{
-		Use:   "ask --stdio [NAME] [flags]",
-		Short: "Ask for trials and tell their results over a pipe, from a program in any language",
-		Long: `Reads requests from the standard input and answers each on the standard output,
-one JSON object a line:
+		Use:   "ask NAME [-n K] | --stdio [NAME] [flags]",
+		Short: "Ask for a trial in a shell loop, or for all of them over a pipe from a program in any language",
+		Long: `Hands out a trial of a study, whose value tuner tell tells (tuner help shell-loop).
+It waits until there is one. The exit code is 3 when there will be none any more.
+-o says how it is printed:
+
+  json   one object a line: {"number":0,"attempt":1,"params":{"lr":0.01},"seed":7}
+  env    TUNER_TRIAL, TUNER_PARAM_LR and others, quoted for eval "$(tuner ask NAME -o env)",
+         which fails when there are no more
+  args   the number, then --lr=0.01 --opt=sgd, quoted for eval "set -- $(…)"
+
+A trial of which nothing is heard for --ttl is handed out again.
+
+With --stdio it reads requests from the standard input and answers each on the
+standard output, one JSON object a line:
 
   > {"op":"ask"}
   < {"trials":[{"number":0,"params":{"x":2.5,"y":7.5}}]}
@@ -50,14 +67,18 @@ Your program has the loop and starts tuner; tuner keeps the study. With -p and
 {"op":"open","study":{…}}. A tell is answered once it is stored. At the end of the
 input, trials that were not told go back to the queue.
 tuner help pipe explains all requests; examples/pipe has a whole program.`,
-		Example: askExample,
-		Args:    wantArgs(0, 1, "ask --stdio [NAME]"),
+		Example: `  while eval "$(tuner ask pi -o env)"; do
+    tuner tell pi "$TUNER_TRIAL" distance="$(./pi.sh "$TUNER_PARAM_P" "$TUNER_PARAM_Q")"
+  done
+` + askExample,
+		Args: wantArgs(0, 1, "ask NAME, or ask --stdio [NAME]"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runAsk(c, st, db, &f, args)
 		},
 		ValidArgsFunction: db.completeStudy,
 	}
 	f.register(c.Flags())
+	completeChoice(c, "output", askForms...)
 	return c
 }
 
@@ -65,12 +86,15 @@ func (f *askFlags) register(fs *pflag.FlagSet) {
 	s := &f.study
 	v := &s.file
 	fs.BoolVar(&f.stdio, "stdio", false, "answer requests on the standard input and output")
+	fs.StringVarP(&f.form, "output", "o", "json", "without --stdio: how a trial is printed: json, env or args")
+	fs.DurationVar(&f.ttl, "ttl", 24*time.Hour, "without --stdio: hand the trial out again if nothing is heard of it for so long")
+	fs.DurationVar(&f.wait, "wait", 0, "without --stdio: wait so long for a trial (default: until there is one, or will be none)")
 	fs.StringArrayVarP(&s.params, "param", "p", nil, "a parameter, NAME=SPEC; repeat it")
 	fs.StringArrayVar(&s.mins, "min", nil, "metric to make small")
 	fs.StringArrayVar(&s.maxs, "max", nil, "metric to make large")
 	fs.StringArrayVar(&v.Constraints, "constraint", nil, "a relation that every point satisfies, such as 'lr * layers <= 0.5'; repeat it")
 	fs.StringArrayVar(&s.try, "try", nil, "a point to evaluate first, such as lr=1e-3,hidden=64; repeat it")
-	v.Trials = optional[int64](fs.Int64VarP, "trials", "n", "number of trials of the study, over all its continuations (default: no limit)")
+	v.Trials = optional[int64](fs.Int64VarP, "trials", "n", "how many to ask for; with --stdio the number of trials of the study, over all its continuations (default: no limit)")
 	fs.StringVar(&v.Algorithm, "algorithm", "", "NAME[:setting=value,…]: what proposes the points (default tpe)")
 	fs.StringVar(&v.Stopper, "stopper", "", "NAME[:setting=value,…]: what ends hopeless trials early (default none)")
 	v.Seed = optional[int64](fs.Int64VarP, "seed", "", "seed of all randomness (default: drawn, stored and printed)")
@@ -102,8 +126,12 @@ func describes(c *cobra.Command, args []string) bool {
 func runAsk(c *cobra.Command, st *State, db *dbFlags, f *askFlags, args []string) error {
 	ctx, fs := c.Context(), c.Flags()
 	if !f.stdio {
-		return types.Errorf(types.Unsupported, "asking for one trial at a time comes with the tuner service, which this build does not have").
-			WithRemedy("let your program talk to a pipe: tuner ask --stdio NAME --min METRIC -p NAME=SPEC …, as in\n%s\n  tuner help pipe explains it", askExample)
+		return f.askOne(c, st, db, args)
+	}
+	for _, name := range shellOnly {
+		if fs.Changed(name) {
+			return usagef("a pipe has no use for it").WithField("--" + name).WithRemedy("leave it out, or --stdio")
+		}
 	}
 	if f.noDB && (fs.Changed("db") || fs.Changed("url")) {
 		return usagef("--no-db and a database exclude each other").WithField("--no-db").WithRemedy("leave one out")
@@ -119,29 +147,31 @@ func runAsk(c *cobra.Command, st *State, db *dbFlags, f *askFlags, args []string
 			return faults.locate(types.StudySpec{}, err)
 		}
 	}
-	l, err := f.open(ctx, db)
+	at, err := f.open(ctx, db)
 	if err != nil {
 		return err
 	}
-	s := newPipe(st, db, f, l)
+	s := newPipe(st, db, f, at)
 	if p != nil {
-		err = f.complete(ctx, l, p)
+		err = f.complete(ctx, at, p)
 		if err == nil {
 			err = s.begin(ctx, p)
 		}
 		if err != nil {
-			return errors.Join(faults.locate(p.spec, asked(err)), l.Close())
+			return errors.Join(faults.locate(p.spec, asked(err)), at.Close())
 		}
 	}
 	return s.run(ctx)
 }
 
-// open opens the database, or the memory in place of one.
-func (f *askFlags) open(ctx context.Context, db *dbFlags) (*local.Local, error) {
+// open opens the database, or the memory in place of one, or connects to the
+// server.
+func (f *askFlags) open(ctx context.Context, db *dbFlags) (*site, error) {
 	if f.noDB {
-		return local.Open(ctx, local.Config{DB: local.Memory, Logger: db.logger()})
+		l, err := local.Open(ctx, local.Config{DB: local.Memory, Logger: db.logger()})
+		return localSite(l), err
 	}
-	return db.open(ctx)
+	return db.site(ctx)
 }
 
 // plan makes the study's spec of the flags.
@@ -200,8 +230,8 @@ func (f *askFlags) named(spec *types.StudySpec) error {
 
 // complete makes sure that a new study has all it needs, and reads the points
 // to try of a continuation that leaves the parameters out.
-func (f *askFlags) complete(ctx context.Context, l *local.Local, p *plan) error {
-	stored, err := l.Store.Study(ctx, p.spec.Project, p.spec.Name)
+func (f *askFlags) complete(ctx context.Context, at *site, p *plan) error {
+	stored, err := at.reader.Study(ctx, p.spec.Project, p.spec.Name)
 	if err == nil && p.space == nil {
 		if p.space, err = space.Parse(stored.Spec.Space); err == nil {
 			err = p.tryPoints(f.points())

@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/gotuner/tuner/api/client"
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/trial/local"
 )
 
 // pipeBeat is how often the leases of open trials are renewed: several times in
@@ -26,7 +27,9 @@ type pipe struct {
 	st    *State
 	db    *dbFlags
 	flags *askFlags
-	local *local.Local
+	at    *site
+	// worker is the name under which its trials are leased.
+	worker string
 	// study is the open study; its ID is 0 before there is one. byFlags says
 	// that the command line described it.
 	study   types.Study
@@ -46,13 +49,24 @@ type openTrial struct {
 	next map[string]int64
 }
 
-func newPipe(st *State, db *dbFlags, f *askFlags, l *local.Local) *pipe {
-	return &pipe{st: st, db: db, flags: f, local: l, open: map[int64]*openTrial{}}
+func newPipe(st *State, db *dbFlags, f *askFlags, at *site) *pipe {
+	p := &pipe{st: st, db: db, flags: f, at: at, open: map[int64]*openTrial{}}
+	if at.local != nil {
+		p.worker = at.local.Owner()
+		return p
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	p.worker = host + ":pipe-" + client.NewKey()
+	at.coordinator = patient{at.coordinator}
+	return p
 }
 
 // begin opens the study that the command line describes.
 func (p *pipe) begin(ctx context.Context, pl *plan) (err error) {
-	if p.study, err = p.local.Engine.OpenStudy(ctx, pl.spec); err != nil {
+	if p.study, err = p.at.OpenStudy(ctx, pl.spec); err != nil {
 		return err
 	}
 	p.byFlags = true
@@ -74,7 +88,9 @@ func (p *pipe) announce() error {
 	if p.study.Continued {
 		verb = fmt.Sprintf("continuing (%d trials so far)", p.study.Counts.Spent())
 	}
-	if !p.flags.noDB {
+	if p.at.url != "" {
+		where = "server " + p.at.url
+	} else if !p.flags.noDB {
 		dsn, err := p.db.dsn()
 		if err != nil {
 			return err
@@ -118,7 +134,7 @@ func (p *pipe) openStudy(ctx context.Context, req pipeRequest) (types.PipeReply,
 	if err := p.whole(ctx, spec); err != nil {
 		return types.PipeReply{}, err
 	}
-	study, err := p.local.Engine.OpenStudy(ctx, spec)
+	study, err := p.at.OpenStudy(ctx, spec)
 	if e, ok := errors.AsType[*types.Error](asked(err)); ok && e.Field != "" {
 		return types.PipeReply{}, e.WithField("study." + e.Field)
 	}
@@ -135,7 +151,7 @@ func (p *pipe) whole(ctx context.Context, spec types.StudySpec) error {
 	if len(spec.Space) > 0 {
 		return nil
 	}
-	_, err := p.local.Store.Study(ctx, spec.Project, spec.Name)
+	_, err := p.at.reader.Study(ctx, spec.Project, spec.Name)
 	if types.CodeOf(err) == types.NotFound {
 		return types.Errorf(types.NotFound, "there is no study %q to continue, and no space for a new one", spec.Name).WithField("study.space").
 			WithRemedy(`give one, such as "space":[{"name":"lr","type":"float","low":0.001,"high":1.0}]; tuner help space explains it`)
@@ -165,7 +181,7 @@ func (p *pipe) beats(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		req := types.HeartbeatRequest{Worker: p.local.Owner()}
+		req := types.HeartbeatRequest{Worker: p.worker}
 		p.mu.Lock()
 		for _, t := range p.open {
 			req.Beats = append(req.Beats, types.Beat{Ref: t.ref, State: types.AttemptRunning})
@@ -174,7 +190,7 @@ func (p *pipe) beats(ctx context.Context) {
 		if len(req.Beats) == 0 {
 			continue
 		}
-		if _, err := p.local.Engine.Heartbeat(ctx, req); err != nil && ctx.Err() == nil {
+		if _, err := p.at.Heartbeat(ctx, req); err != nil && ctx.Err() == nil {
 			p.say("the leases of the open trials could not be renewed: " + err.Error())
 		}
 	}
@@ -187,7 +203,7 @@ func (p *pipe) handBack(ctx context.Context) error {
 	p.mu.Unlock()
 	var errs []error
 	for _, t := range open {
-		_, err := p.local.Engine.Finish(ctx, types.FinishRequest{Ref: t.ref, Outcome: types.OutcomeInterrupted, Reason: "the pipe was closed"})
+		_, err := p.at.Finish(ctx, types.FinishRequest{Ref: t.ref, Outcome: types.OutcomeInterrupted, Reason: "the pipe was closed"})
 		if c := types.CodeOf(err); err != nil && c != types.Superseded && c != types.NotFound { // else it is somebody else's
 			errs = append(errs, err)
 		}

@@ -36,10 +36,10 @@ func (p *pipe) ask(ctx context.Context, n int) (types.PipeReply, error) {
 
 func (p *pipe) lease(ctx context.Context, n int) (types.PipeReply, error) {
 	var reply types.PipeReply
-	req := types.LeaseRequest{Study: p.study.ID, Worker: p.local.Owner(), Executor: pipeExecutor}
+	req := types.LeaseRequest{Study: p.study.ID, Worker: p.worker, Executor: pipeExecutor}
 	for len(reply.Trials) < n {
 		req.Max = n - len(reply.Trials)
-		r, err := p.local.Engine.Lease(ctx, req)
+		r, err := p.at.Lease(ctx, req)
 		if err == nil && r.Status == types.LeaseWait && p.count() == 0 {
 			r, err = p.wait(ctx, req, r.Reason)
 		}
@@ -63,7 +63,7 @@ func (p *pipe) lease(ctx context.Context, n int) (types.PipeReply, error) {
 // short is the answer where the study hands out nothing now, and waiting would
 // be in vain because it is this pipe's own trials that are waited for.
 func (p *pipe) short(ctx context.Context, reply types.PipeReply, reason string) (types.PipeReply, error) {
-	v, err := p.local.Engine.Study(ctx, p.study.ID)
+	v, err := p.at.Study(ctx, p.study.ID)
 	if err != nil {
 		return reply, err
 	}
@@ -94,7 +94,7 @@ func (p *pipe) wait(ctx context.Context, req types.LeaseRequest, reason string) 
 	defer func() { cancel(nil); <-ended }()
 	for said := false; ; said = true {
 		req.Wait = types.Duration(pipeSilence)
-		r, err := p.local.Engine.Lease(ctx, req)
+		r, err := p.at.Lease(ctx, req)
 		if err != nil || r.Status != types.LeaseWait {
 			return r, err
 		}
@@ -148,7 +148,7 @@ func (p *pipe) holder(ctx context.Context, number *int64) (*openTrial, error) {
 	if len(numbers) > 0 {
 		remedy = "open are " + joinNumbers(numbers)
 	}
-	if was, err := p.local.Engine.Trial(ctx, p.study.ID, *number); err == nil && was.State.Finished() {
+	if was, err := p.at.Trial(ctx, p.study.ID, *number); err == nil && was.State.Finished() {
 		return nil, types.Errorf(types.Conflict, "trial %d is %s already", *number, was.State).WithField("number").WithRemedy("%s", remedy)
 	}
 	return nil, types.Errorf(types.NotFound, "trial %d was not handed out by this pipe", *number).WithField("number").WithRemedy("%s", remedy)
@@ -194,7 +194,7 @@ func (p *pipe) report(ctx context.Context, req pipeRequest) (types.PipeReply, er
 		}
 		rs = append(rs, types.Report{Metric: name, Step: step, Value: req.Metrics[name]})
 	}
-	d, err := p.local.Engine.Report(ctx, types.ReportRequest{Ref: t.ref, Reports: rs})
+	d, err := p.at.Report(ctx, types.ReportRequest{Ref: t.ref, Reports: rs})
 	if err != nil {
 		return types.PipeReply{}, p.lost(t.ref.Trial, err)
 	}
@@ -236,7 +236,7 @@ func (p *pipe) tell(ctx context.Context, req pipeRequest) (types.PipeReply, erro
 			return types.PipeReply{}, err
 		}
 	}
-	reply, err := p.local.Engine.Finish(ctx, types.FinishRequest{Ref: t.ref, Outcome: outcome, Reason: req.Reason, Metrics: req.Metrics})
+	reply, err := p.at.Finish(ctx, types.FinishRequest{Ref: t.ref, Outcome: outcome, Reason: req.Reason, Metrics: req.Metrics})
 	if err != nil {
 		return types.PipeReply{}, p.lost(t.ref.Trial, err)
 	}
@@ -273,13 +273,13 @@ func (p *pipe) missing(t *openTrial, metrics map[string]types.Float) error {
 
 // best answers with the best trials, none before one has completed.
 func (p *pipe) best(ctx context.Context) (types.PipeReply, error) {
-	v, err := p.local.Engine.Study(ctx, p.study.ID)
+	v, err := p.at.Study(ctx, p.study.ID)
 	if err != nil {
 		return types.PipeReply{}, err
 	}
 	var reply types.PipeReply
 	for _, n := range v.Best {
-		t, err := p.local.Engine.Trial(ctx, p.study.ID, n)
+		t, err := p.at.Trial(ctx, p.study.ID, n)
 		if err != nil {
 			return types.PipeReply{}, err
 		}

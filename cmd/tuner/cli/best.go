@@ -196,6 +196,11 @@ func (f *bestFlags) line(ctx context.Context, db reader, study trial.Study, spac
 		}
 		return strings.Join(lines, "\n"), nil
 	}
+	return argsLine(sp, t)
+}
+
+// argsLine is what {args} gives a command, quoted for a shell.
+func argsLine(sp *space.Space, t *trial.Trial) (string, error) {
 	run := types.RunSpec{Command: []string{"p", "{args}"}}
 	tmpl, _, err := local.Template(run, sp)
 	if err != nil {

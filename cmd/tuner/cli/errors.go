@@ -76,3 +76,6 @@ func cause(err error) error {
 	}
 	return err
 }
+
+// asTyped finds the tuner error in err.
+func asTyped(err error) (*types.Error, bool) { return errors.AsType[*types.Error](err) }

@@ -68,7 +68,7 @@ tuner help contract  what your program gets and what it has to print`,
 	db.register(root.PersistentFlags())
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return db.applyProfile(c.Flags()) }
 	for _, add := range []func(*State, *dbFlags) *cobra.Command{
-		sweepCommand, askCommand, lsCommand, showCommand, trialsCommand, bestCommandLine, logCommand, exportCommand, importCommand,
+		sweepCommand, createCommand, askCommand, reportCommand, tellCommand, lsCommand, showCommand, trialsCommand, bestCommandLine, logCommand, exportCommand, importCommand,
 		enqueueCommand, stopCommand, pauseCommand, resumeCommand, editCommand, rmCommand, gcCommand,
 		serveCommand, workerCommand, tokenCommand, backupCommand, restoreCommand, doctorCommand, benchCommand, versionCommand,
 	} {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"time"
 
 	"github.com/gotuner/tuner/api/client"
 	"github.com/gotuner/tuner/api/types"
@@ -25,19 +26,56 @@ type coordinator interface {
 type site struct {
 	coordinator
 
+	asker  asker
 	reader reader
 	// glance is the coordinator for looks that may fail and must not wait.
 	glance coordinator
 	local  *local.Local // nil with a server
-	url    string       // "" without
+	close  func() error
+	url    string // "" without
 }
 
 func localSite(l *local.Local) *site {
-	return &site{coordinator: l.Engine, reader: l.Store, glance: l.Engine, local: l}
+	return &site{coordinator: l.Engine, asker: engineAsker{l.Engine, l.Host()}, reader: l.Store, glance: l.Engine, local: l, close: l.Close}
 }
 
 func remoteSite(c *client.Client) *site {
-	return &site{coordinator: c, reader: remoteReader{c}, glance: c.Impatient(), url: c.URL()}
+	return &site{coordinator: c, asker: c, reader: remoteReader{c}, glance: c.Impatient(), url: c.URL(), close: c.Close}
+}
+
+// Close closes the database or lets go of the server.
+func (s *site) Close() error { return s.close() }
+
+// patient is a server that an agent's calls wait for as others do, for some time.
+type patient struct{ coordinator }
+
+// Lease implements agent.Backend; the request gets a key, so that it can be
+// repeated.
+func (p patient) Lease(ctx context.Context, req types.LeaseRequest) (types.LeaseReply, error) {
+	req.Key = client.NewKey()
+	return patiently(ctx, func() (types.LeaseReply, error) { return p.coordinator.Lease(ctx, req) })
+}
+
+// Report implements agent.Backend.
+func (p patient) Report(ctx context.Context, req types.ReportRequest) (types.Decision, error) {
+	return patiently(ctx, func() (types.Decision, error) { return p.coordinator.Report(ctx, req) })
+}
+
+// Finish implements agent.Backend.
+func (p patient) Finish(ctx context.Context, req types.FinishRequest) (types.FinishReply, error) {
+	return patiently(ctx, func() (types.FinishReply, error) { return p.coordinator.Finish(ctx, req) })
+}
+
+// patiently repeats a call while the server is away, up to remotePatience.
+func patiently[R any](ctx context.Context, call func() (R, error)) (R, error) {
+	ctx, cancel := context.WithTimeout(ctx, remotePatience)
+	defer cancel()
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		r, err := call()
+		if types.CodeOf(err) != types.Unavailable || wait(ctx, pause) != nil {
+			return r, err
+		}
+	}
 }
 
 // dirs are the folders of a study on this machine.

@@ -59,6 +59,21 @@ tuner help contract tells what COMMAND gets and has to print.`,
 }
 
 func (f *sweepFlags) register(fs *pflag.FlagSet) {
+	f.registerStudy(fs)
+	f.registerRun(fs)
+	v := &f.file
+	v.Jobs = optional[int64](fs.Int64VarP, "jobs", "j", "trials at once here (default: one for each GPU of --gpus, else 1)")
+	fs.StringVar(&v.Name, "name", "", "name of the study (default: made from the command, printed)")
+	v.For = optional[time.Duration](fs.DurationVarP, "for", "", "start no new trial after this long, such as 2h")
+	fs.StringSliceVar(&v.GPUs, "gpus", nil, "devices, one trial on each, such as 0,1")
+	fs.StringVar(&f.save, "save", "", "write the sweep to a file and exit")
+	fs.IntVar(&f.dryRun, "dry-run", 0, "print the commands of the first N trials and run nothing")
+	fs.BoolVar(&f.json, "json", false, "print one JSON object an event, and the result, on stdout")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print the result only")
+}
+
+// registerStudy adds the flags that say what the study is.
+func (f *sweepFlags) registerStudy(fs *pflag.FlagSet) {
 	v := &f.file
 	fs.StringArrayVarP(&f.params, "param", "p", nil, "a parameter, NAME=SPEC; repeat it")
 	fs.StringArrayVar(&f.mins, "min", nil, "metric to make small")
@@ -66,35 +81,32 @@ func (f *sweepFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&v.Constraints, "constraint", nil, "a relation that every point satisfies, such as 'lr * layers <= 0.5'; repeat it")
 	fs.StringArrayVar(&f.try, "try", nil, "a point to evaluate first, such as lr=1e-3,hidden=64; repeat it")
 	v.Trials = optional[int64](fs.Int64VarP, "trials", "n", "number of trials of the study, over all its continuations")
-	v.Jobs = optional[int64](fs.Int64VarP, "jobs", "j", "trials at once here (default: one for each GPU of --gpus, else 1)")
-	fs.StringVar(&v.Name, "name", "", "name of the study (default: made from the command, printed)")
 	fs.StringVar(&v.Algorithm, "algorithm", "", "NAME[:setting=value,…]: what proposes the points (default tpe)")
 	fs.StringVar(&v.Stopper, "stopper", "", "NAME[:setting=value,…]: what ends hopeless trials early (default none)")
 	v.Seed = optional[int64](fs.Int64VarP, "seed", "", "seed of all randomness (default: drawn, stored and printed)")
-	v.For = optional[time.Duration](fs.DurationVarP, "for", "", "start no new trial after this long, such as 2h")
 	v.Target = optional[float64](fs.Float64VarP, "target", "", "end once the metric is at least as good")
 	v.Patience = optional[int64](fs.Int64VarP, "patience", "", "end after so many trials without a better value")
 	v.MaxFailures = optional[int64](fs.Int64VarP, "max-failures", "", "end after so many failed trials; -1 never (default: if the first 3 all fail)")
+	v.Retries = optional[int64](fs.Int64VarP, "retries", "", "how often a trial whose process was lost is run again; -1 never (default 2)")
+	fs.StringVar(&v.MetricStrategy, "metric-strategy", "", "value of a trial out of its reports: last, min or max (default last)")
+	fs.StringVarP(&f.path, "file", "f", "", "sweep.yaml with the same fields; flags override it")
+	fs.BoolVar(&f.extend, "extend", false, "accept a changed space of the study as a new version")
+}
+
+// registerRun adds the flags that say how its trials run.
+func (f *sweepFlags) registerRun(fs *pflag.FlagSet) {
+	v := &f.file
 	fs.StringVar(&v.Cwd, "cwd", "", "working directory of the command (default: here); '{trial.dir}' is the trial's own")
 	fs.StringArrayVar(&v.Env, "env", nil, "KEY=VALUE for the command; repeat it")
-	fs.StringSliceVar(&v.GPUs, "gpus", nil, "devices, one trial on each, such as 0,1")
 	fs.StringArrayVar(&v.Literal, "literal", nil, "a {word} of the command that is no placeholder; repeat it")
 	v.Timeout = optional[time.Duration](fs.DurationVarP, "timeout", "", "end a trial that runs longer, as failed")
 	v.Grace = optional[time.Duration](fs.DurationVarP, "grace", "", "time between the stop signal and KILL (default 30s)")
 	fs.StringVar(&v.StopSignal, "stop-signal", "", "TERM, INT or USR1 (default TERM)")
-	v.Retries = optional[int64](fs.Int64VarP, "retries", "", "how often a trial whose process was lost is run again; -1 never (default 2)")
 	v.InfeasibleExit = optional[int64](fs.Int64VarP, "infeasible-exit", "", "exit code that declares a trial infeasible")
 	fs.StringVar(&v.Step, "step", "", "name of the step in the output (default: step, epoch or iteration)")
 	fs.StringArrayVar(&v.MetricRegex, "metric-regex", nil, "regular expression whose group is the metric; repeat it")
 	fs.StringVar(&v.MetricFile, "metric-file", "", "file that the command writes its metrics to, instead of its output")
-	fs.StringVar(&v.MetricStrategy, "metric-strategy", "", "value of a trial out of its reports: last, min or max (default last)")
 	fs.StringVar(&v.Keep, "keep", "", "which trials' directories to keep: all, best, none or a number of the best (default all)")
-	fs.StringVarP(&f.path, "file", "f", "", "sweep.yaml with the same fields; flags override it")
-	fs.StringVar(&f.save, "save", "", "write the sweep to a file and exit")
-	fs.IntVar(&f.dryRun, "dry-run", 0, "print the commands of the first N trials and run nothing")
-	fs.BoolVar(&f.extend, "extend", false, "accept a changed space of the study as a new version")
-	fs.BoolVar(&f.json, "json", false, "print one JSON object an event, and the result, on stdout")
-	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print the result only")
 }
 
 // optional registers a flag whose absence differs from its zero value.
@@ -130,10 +142,10 @@ func clearUnless[T any](fs *pflag.FlagSet, name string, p **T) {
 // settings merges the flags over the file of -f.
 func (f *sweepFlags) settings(st *State, fs *pflag.FlagSet, args []string) (sweepfile.File, *sweepfile.Source, error) {
 	f.given(fs)
-	v := f.file
 	if err := emptyFlag(fs); err != nil {
-		return v, nil, err
+		return f.file, nil, err
 	}
+	v := f.file
 	if err := f.objective(&v); err != nil {
 		return v, nil, err
 	}
@@ -142,6 +154,12 @@ func (f *sweepFlags) settings(st *State, fs *pflag.FlagSet, args []string) (swee
 		return v, nil, err
 	}
 	v.Command = command
+	return f.merged(st, v)
+}
+
+// merged merges the flags of the space and what else is set in v over the file
+// of -f.
+func (f *sweepFlags) merged(st *State, v sweepfile.File) (sweepfile.File, *sweepfile.Source, error) {
 	for _, arg := range f.params {
 		p, err := paramOf(arg)
 		if err != nil {

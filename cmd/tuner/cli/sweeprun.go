@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,15 +30,7 @@ func runSweep(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pf
 	if err != nil {
 		return err
 	}
-	if file.DB != "" && db.db == "" {
-		db.db = file.DB
-	}
-	if file.Dir != "" && db.dir == "" {
-		db.dir = file.Dir
-	}
-	if file.URL != "" && db.url == "" {
-		db.url = file.URL
-	}
+	db.fromFile(file)
 	if fs.Changed("project") {
 		file.Project = db.project
 	}
@@ -75,6 +68,12 @@ func runSweep(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pf
 	}
 	err = sweepIn(ctx, st, db, localSite(l), f, file, p, faults)
 	return errors.Join(err, l.Close())
+}
+
+// fromFile takes over where studies are from a sweep file, unless it was said
+// elsewhere.
+func (f *dbFlags) fromFile(file sweepfile.File) {
+	f.db, f.dir, f.url = cmp.Or(f.db, file.DB), cmp.Or(f.dir, file.Dir), cmp.Or(f.url, file.URL)
 }
 
 // sweepAt runs a sweep of a study that a server has.

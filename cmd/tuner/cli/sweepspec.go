@@ -33,6 +33,9 @@ type plan struct {
 	until    <-chan time.Time // when no new trials begin; nil never
 	jobs     int
 	unnamed  bool // the study's name was made from the command
+	// elsewhere says that the trials will be run by others, who have the program
+	// and its directory where this machine may not.
+	elsewhere bool
 }
 
 // paramOf turns a -p argument into the form of a sweep file.
@@ -103,27 +106,31 @@ func argOf(p sweepfile.Param) string {
 // everything a new study needs must be there; a continuation may leave it out.
 func makePlan(st *State, f sweepfile.File, project string) (*plan, error) {
 	p := &plan{}
+	return p, p.make(st, f, project)
+}
+
+func (p *plan) make(st *State, f sweepfile.File, project string) error {
 	p.spec = types.StudySpec{Project: cmp.Or(f.Project, project), Name: f.Name}
 	if err := p.searchSpace(f); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.goals(f); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.limits(f); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.command(st, f); err != nil {
-		return nil, err
+		return err
 	}
 	if p.spec.Name == "" {
 		if len(f.Command) == 0 {
-			return nil, usagef("there is no command and no --name").WithRemedy(`tuner sweep --min loss -p lr=1e-5..1e-1:log -n 50 -- python train.py {args}`)
+			return usagef("there is no command and no --name").WithRemedy(`tuner sweep --min loss -p lr=1e-5..1e-1:log -n 50 -- python train.py {args}`)
 		}
 		p.spec.Name, p.unnamed = nameOf(f.Command), true
 	}
 	p.attributes(st)
-	return p, nil
+	return nil
 }
 
 func (p *plan) searchSpace(f sweepfile.File) (err error) {
@@ -266,7 +273,11 @@ func (p *plan) command(st *State, f sweepfile.File) error {
 		if !filepath.IsAbs(run.Dir) { // State has no absolute working directory
 			return usagef("the folder that this was started in is not there any more").WithField("cwd").WithRemedy("change to one that is, or name one")
 		}
-		if info, err := os.Stat(run.Dir); err != nil || !info.IsDir() {
+		switch info, err := os.Stat(run.Dir); {
+		case err == nil && info.IsDir():
+		case p.elsewhere:
+			p.notes = append(p.notes, "there is no directory "+run.Dir+" here: those who run the trials need it")
+		default:
 			return usagef("there is no directory %s", run.Dir).WithField("cwd").WithRemedy("make it, or give {trial.dir} for the trial's own")
 		}
 	}
@@ -285,7 +296,12 @@ func (p *plan) command(st *State, f sweepfile.File) error {
 			return err
 		}
 	}
-	return checkProgram(st, *run)
+	err := checkProgram(st, *run)
+	if err != nil && p.elsewhere {
+		p.notes = append(p.notes, fmt.Sprintf("%v: those who run the trials need it", strings.SplitN(err.Error(), ";", 2)[0]))
+		err = nil
+	}
+	return err
 }
 
 // checkProgram makes sure that there is a program to run.
