@@ -60,6 +60,10 @@ func (b *Batch) Validate() error {
 			err = b.checkReports(m.Reports, number, seqs)
 		case AddEvents:
 			err = b.checkEvents(m.Events, number, seqs)
+		case PutDigest:
+			if m.From < 0 || m.To <= m.From || m.To > b.ToSeq {
+				err = b.fault("has a digest of the seqs [%d, %d), of which there are %d", m.From, m.To, b.ToSeq)
+			}
 		case PutStudy, AddSpace, PutSuggesterState, PutRequestKey, AnswerCommand:
 		default:
 			err = b.fault("has a %T, which is none of the known mutations", m)

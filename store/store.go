@@ -139,6 +139,13 @@ type (
 		Version int
 		State   []byte
 	}
+	// PutDigest stores the engine's own copy of the events From … To-1, which it
+	// reads in place of their rows. One with the same From replaces it. To is at
+	// most the batch's ToSeq.
+	PutDigest struct {
+		From, To int64
+		Data     []byte
+	}
 	// PutAttribute stores the value of a key of a trial (or of the study:
 	// Trial -1) in a namespace. A nil Value removes it.
 	PutAttribute struct {
@@ -171,6 +178,7 @@ func (PutReports) mutation()        {}
 func (AddDecision) mutation()       {}
 func (AddEvents) mutation()         {}
 func (PutSuggesterState) mutation() {}
+func (PutDigest) mutation()         {}
 func (PutAttribute) mutation()      {}
 func (PutRequestKey) mutation()     {}
 func (AnswerCommand) mutation()     {}
@@ -254,6 +262,10 @@ type History interface {
 	// StoredEvent). An error of yield ends the call and is returned as it is.
 	// No lock is held while yield runs.
 	Events(ctx context.Context, study, from int64, yield func(StoredEvent) error) error
+	// Digests calls yield for what PutDigest stored, in the order of From, one
+	// at a time. An error of yield ends the call and is returned as it is. No
+	// lock is held while yield runs, which may keep the data.
+	Digests(ctx context.Context, study int64, yield func(PutDigest) error) error
 	// SuggesterState returns the latest snapshot; ok is false if there is none.
 	SuggesterState(ctx context.Context, study int64) (s PutSuggesterState, ok bool, err error)
 	// RequestKey returns what PutRequestKey stored.

@@ -21,6 +21,8 @@ import (
 // A Suggester is used by one goroutine at a time.
 type Suggester interface {
 	// Observe takes the next events of the study in the order of Seq, each once.
+	// Reports (trial.EventReported) may be among them or not: a proposal must not
+	// depend on them, so that a study is loaded without reading them all.
 	// It must not keep the slice; the events' contents are immutable and may be
 	// kept.
 	Observe(events []trial.Event)

@@ -69,7 +69,7 @@ func (s *Store) check(st *study, b *store.Batch) error {
 			}
 			answered[m.ID] = true
 		case store.AddTrial, store.UpdateTrial, store.PutAttempt, store.PutReports, store.AddDecision,
-			store.AddEvents, store.PutSuggesterState, store.PutAttribute, store.PutRequestKey:
+			store.AddEvents, store.PutSuggesterState, store.PutDigest, store.PutAttribute, store.PutRequestKey:
 		}
 	}
 	return nil
@@ -110,6 +110,12 @@ func (s *Store) apply(st *study, m store.Mutation) {
 			m.State = slices.Clone(m.State)
 			st.snapshot = &m
 		}
+	case store.PutDigest:
+		m.Data = slices.Clone(m.Data)
+		if st.digests == nil {
+			st.digests = map[int64]store.PutDigest{}
+		}
+		st.digests[m.From] = m
 	case store.PutAttribute:
 		key := attribute{m.Trial, store.Text(m.Namespace), store.Text(m.Key)}
 		if m.Value == nil {

@@ -47,6 +47,7 @@ type study struct {
 	notes    map[attribute][]byte
 	stops    []store.AddDecision
 	snapshot *store.PutSuggesterState
+	digests  map[int64]store.PutDigest // by From
 	keys     map[string]store.PutRequestKey
 	commands map[string]int64 // by key
 }

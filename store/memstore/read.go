@@ -228,6 +228,28 @@ func (st *study) storedEvent(seq int64) store.StoredEvent {
 	return e
 }
 
+// Digests implements store.History.
+func (s *Store) Digests(_ context.Context, id int64, yield func(store.PutDigest) error) error {
+	st, unlock, err := s.read(id)
+	if err != nil {
+		return err
+	}
+	var all []store.PutDigest
+	if st != nil {
+		for _, from := range slices.Sorted(maps.Keys(st.digests)) {
+			all = append(all, st.digests[from])
+		}
+	}
+	unlock()
+	for _, d := range all {
+		d.Data = slices.Clone(d.Data)
+		if err := yield(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // SuggesterState implements store.History.
 func (s *Store) SuggesterState(_ context.Context, id int64) (store.PutSuggesterState, bool, error) {
 	st, unlock, err := s.read(id)

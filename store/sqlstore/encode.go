@@ -86,6 +86,8 @@ func (e *encoded) add(m store.Mutation) error {
 		e.step(addDecisionStatement, nil, e.study, m.Seq, m.Trial, m.Step, string(m.Kind), store.Text(m.Reason), micros(m.Time))
 	case store.PutSuggesterState:
 		e.step(putStateStatement, nil, e.study, m.Seq, store.Text(m.Name), m.Version, blob(m.State))
+	case store.PutDigest:
+		e.step(putDigestStatement, nil, e.study, m.From, m.To, blob(m.Data))
 	case store.PutAttribute:
 		if m.Value == nil {
 			e.step(dropAttributeStatement, nil, e.study, m.Trial, store.Text(m.Namespace), store.Text(m.Key))

@@ -276,6 +276,24 @@ func (r *replay) fill(db *gorm.DB, events []store.StoredEvent) error {
 	return nil
 }
 
+// Digests implements store.History.
+func (s *Store) Digests(ctx context.Context, study int64, yield func(store.PutDigest) error) error {
+	for from := int64(0); ; {
+		var rows []digestRow
+		err := s.read(ctx, func(db *gorm.DB) error {
+			rows = nil
+			return db.Where("study_id = ? AND from_seq >= ?", study, from).Order("from_seq").Limit(1).Find(&rows).Error
+		})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		if err := yield(store.PutDigest{From: rows[0].FromSeq, To: rows[0].ToSeq, Data: rows[0].Data}); err != nil {
+			return err
+		}
+		from = rows[0].FromSeq + 1
+	}
+}
+
 // SuggesterState implements store.History.
 func (s *Store) SuggesterState(ctx context.Context, study int64) (out store.PutSuggesterState, ok bool, err error) {
 	var rows []stateRow

@@ -194,6 +194,15 @@ type stateRow struct {
 
 func (stateRow) TableName() string { return "suggester_state" }
 
+type digestRow struct {
+	StudyID int64 `gorm:"primaryKey;autoIncrement:false"`
+	FromSeq int64 `gorm:"primaryKey;autoIncrement:false"`
+	ToSeq   int64
+	Data    []byte
+}
+
+func (digestRow) TableName() string { return "digests" }
+
 type requestKeyRow struct {
 	StudyID  int64  `gorm:"primaryKey;autoIncrement:false"`
 	Key      string `gorm:"primaryKey"`
@@ -236,7 +245,7 @@ func models() []any {
 func studyModels() []any {
 	return []any{
 		&spaceRow{}, &trialRow{}, &attemptRow{}, &metricRow{}, &reportRow{}, &decisionRow{}, &eventRow{},
-		&commandRow{}, &outboxRow{}, &attributeRow{}, &stateRow{}, &requestKeyRow{},
+		&commandRow{}, &outboxRow{}, &attributeRow{}, &stateRow{}, &digestRow{}, &requestKeyRow{},
 	}
 }
 

@@ -88,6 +88,7 @@ const (
 	addSpaceStatement
 	addDecisionStatement
 	putStateStatement
+	putDigestStatement
 	putAttributeStatement
 	dropAttributeStatement
 	putRequestKeyStatement
@@ -111,6 +112,8 @@ var statementSQL = [numStatements]string{
 	putStateStatement: `INSERT INTO suggester_state (study_id, seq, name, version, state) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (study_id) DO UPDATE SET seq = excluded.seq, name = excluded.name, version = excluded.version,
 		state = excluded.state WHERE excluded.seq >= suggester_state.seq`,
+	putDigestStatement: `INSERT INTO digests (study_id, from_seq, to_seq, data) VALUES (?, ?, ?, ?)
+		ON CONFLICT (study_id, from_seq) DO UPDATE SET to_seq = excluded.to_seq, data = excluded.data`,
 	putAttributeStatement: `INSERT INTO attributes (study_id, trial, namespace, key, value) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (study_id, trial, namespace, key) DO UPDATE SET value = excluded.value`,
 	dropAttributeStatement: `DELETE FROM attributes WHERE study_id = ? AND trial = ? AND namespace = ? AND key = ?`,

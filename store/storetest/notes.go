@@ -11,6 +11,7 @@ import (
 
 var noteTests = map[string]func(t *testing.T, s store.Store){
 	"snapshots":    snapshots,
+	"digests":      digests,
 	"attributes":   attributes,
 	"request keys": requestKeys,
 	"decisions":    decisions,
@@ -38,6 +39,40 @@ func snapshots(t *testing.T, s store.Store) {
 	got, _, err := s.SuggesterState(ctx, f.Study.ID)
 	check(t, err)
 	same(t, "the snapshot after an older one", int64(9), got.Seq)
+}
+
+func digests(t *testing.T, s store.Store) {
+	ctx := context.Background()
+	f, other := NewFeed(t, s, "digests"), NewFeed(t, s, "other")
+	for _, f := range []*Feed{f, other} {
+		check(t, f.RunTrials(ctx, 4, 2))
+	}
+	read := func(f *Feed) (out []store.PutDigest) {
+		t.Helper()
+		check(t, s.Digests(ctx, f.Study.ID, func(d store.PutDigest) error {
+			out = append(out, d)
+			return nil
+		}))
+		return out
+	}
+	same(t, "digests at first", 0, len(read(f)))
+	large := bytes.Repeat([]byte{0, 1, 255}, 100_000)
+	first, second := store.PutDigest{From: 0, To: 5, Data: large}, store.PutDigest{From: 5, To: 7, Data: []byte{0}}
+	check(t, s.Commit(ctx, f.Batch(second, first)))
+	same(t, "the digests", []store.PutDigest{first, second}, read(f))
+	second = store.PutDigest{From: 5, To: 24, Data: []byte("again")}
+	check(t, s.Commit(ctx, f.Batch(second)))
+	same(t, "the digests after one was replaced", []store.PutDigest{first, second}, read(f))
+	same(t, "the digests of another study", 0, len(read(other)))
+	stop := types.Errorf(types.Invalid, "enough")
+	if err := s.Digests(ctx, f.Study.ID, func(store.PutDigest) error { return stop }); err != stop { //nolint:errorlint // as it is
+		t.Fatalf("an error of yield became %v", err)
+	}
+	for _, d := range []store.PutDigest{{From: -1, To: 1}, {From: 3, To: 3}, {From: 0, To: 25}} {
+		refused(t, s.Commit(ctx, f.Batch(d)), types.Internal)
+	}
+	check(t, s.DeleteStudy(ctx, f.Study.ID, f.Study.Epoch))
+	same(t, "the digests of a deleted study", 0, len(read(f)))
 }
 
 func attributes(t *testing.T, s store.Store) {

@@ -43,8 +43,8 @@ func CheckLog(t testing.TB, l *Log) {
 
 // CheckReplay fails t unless the proposals of the log are functions of their
 // basis alone: new suggesters that observe the events before an ask, in pieces
-// of any length, answer it alike, and so does one that was asked less often, or
-// for one trial at a time.
+// of any length and with the reports or without, answer it alike, and so does one
+// that was asked less often, or for one trial at a time.
 func CheckReplay(t testing.TB, l *Log, build func() suggest.Suggester) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -72,6 +72,11 @@ func CheckReplay(t testing.TB, l *Log, build func() suggest.Suggester) {
 		feed(fresh, l.Events[:a.Basis])
 		same(i, "after a restart", fresh)
 		same(i, "asked again", fresh)
+		if i%4 == 0 {
+			unreported := build()
+			feed(unreported, slices.DeleteFunc(slices.Clone(l.Events[:a.Basis]), func(e trial.Event) bool { return e.Kind == trial.EventReported }))
+			same(i, "without the reports", unreported)
+		}
 		if len(a.Request.Numbers) > 1 {
 			oneByOne(t, i, a, fresh)
 		}

@@ -18,6 +18,14 @@ type Stopper interface {
 	Decide(r trial.Report) Decision
 }
 
+// Blind is implemented by stoppers that do not look at reports: a study with one
+// is loaded without them.
+type Blind interface {
+	Stopper
+	// SeesNoReports does nothing.
+	SeesNoReports()
+}
+
 // Decision is a stopper's answer.
 type Decision struct {
 	Stop bool

@@ -14,10 +14,13 @@ func noneRule() Rule {
 // none never stops a trial.
 type none struct{}
 
-var _ Stopper = none{}
+var _ Blind = none{}
 
 // Observe implements Stopper.
 func (none) Observe(trial.Event) {}
+
+// SeesNoReports implements Blind.
+func (none) SeesNoReports() {}
 
 // Decide implements Stopper.
 func (none) Decide(trial.Report) Decision { return Decision{} }

@@ -82,6 +82,9 @@ func change[R any](ctx context.Context, s *study, tx txn, op func(*study, *txn) 
 	}
 	s.mu.Unlock()
 	if err == nil && tx.retire {
+		s.e.mu.Lock()
+		s.e.dropped[s.id] = s.epoch // it is this owner's in the store until somebody else takes it
+		s.e.mu.Unlock()
 		s.e.disown(s)
 	}
 	if err == nil && tx.ahead != nil {
@@ -101,6 +104,9 @@ func change[R any](ctx context.Context, s *study, tx txn, op func(*study, *txn) 
 // submit hands the pending mutations to the store; the caller holds mu.
 func (s *study) submit() *commitment {
 	s.e.cfg.Failpoints.Hit("engine.before_commit")
+	if d, ok := s.digest.take(); ok { // one is enough to carry besides
+		s.put(d)
+	}
 	b := store.Batch{
 		Study: s.id, Epoch: s.epoch,
 		FromSeq: s.fromSeq, ToSeq: s.st.NextSeq,

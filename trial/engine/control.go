@@ -213,7 +213,7 @@ func (s *study) importTrial(tx *txn, p space.Point, f types.FinishedTrial) {
 	s.st.NextNumber++
 	s.count("", t.State)
 	s.put(store.AddTrial{Trial: t})
-	s.emit(trial.Event{Kind: trial.EventCreated, Trial: t.Number, Time: tx.now, Point: p, SpaceVersion: t.SpaceVersion})
+	s.emitOf(trial.Event{Kind: trial.EventCreated, Trial: t.Number, Time: tx.now, Point: p, SpaceVersion: t.SpaceVersion}, t.Origin)
 	fin := &trial.Finish{State: t.State, Reason: t.Reason, Step: -1}
 	if t.State == types.Completed || t.State == types.Pruned {
 		fin.Values = s.objectives(t.Metrics)

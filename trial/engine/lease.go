@@ -183,8 +183,8 @@ func (s *study) add(tx *txn, lt *liveTrial) {
 	lt.trialPending = true
 	s.touched = append(s.touched, lt)
 	s.put(store.AddTrial{Trial: &lt.Trial})
-	s.emit(trial.Event{Kind: trial.EventCreated, Trial: lt.Number, Time: tx.now,
-		Point: lt.point, SpaceVersion: lt.SpaceVersion})
+	s.emitOf(trial.Event{Kind: trial.EventCreated, Trial: lt.Number, Time: tx.now,
+		Point: lt.point, SpaceVersion: lt.SpaceVersion}, lt.Origin)
 }
 
 // hand leases a queued trial.

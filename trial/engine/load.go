@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
@@ -79,90 +77,6 @@ func build(cfg Config, spec types.StudySpec, sp *space.Space) (suggest.Suggester
 	}
 	stp, err := cfg.NewStopper(spec.Stopper, earlystop.Config{Objectives: spec.Objectives, Seed: spec.Seed})
 	return sg, stp, err
-}
-
-// replay feeds the stored events to the algorithm and the stopper. Trials whose
-// point is not valid in the current space version stay unknown to the algorithm.
-func (s *study) replay(ctx context.Context) error {
-	const chunk = 1024
-	hidden := map[int64]bool{}
-	var buf []trial.Event
-	flush := func() {
-		s.suggest.Observe(buf)
-		buf = buf[:0]
-	}
-	err := s.e.cfg.Store.Events(ctx, s.id, 0, func(se store.StoredEvent) error {
-		ev := se.Event
-		switch ev.Kind {
-		case trial.EventCreated:
-			p, visible, err := s.pointOf(se.Trial.SpaceVersion, se.Params)
-			if err != nil {
-				return types.Errorf(types.Internal, "stored trial %d: %w", ev.Trial, err)
-			}
-			ev.Point, ev.SpaceVersion, ev.Report = p, s.st.SpaceVersion, trial.Report{}
-			if !visible {
-				hidden[ev.Trial] = true
-			}
-		case trial.EventStarted:
-			if s.started.IsZero() {
-				s.started = ev.Time
-			}
-		case trial.EventFinished:
-			if ev.Finish == nil {
-				return types.Errorf(types.Internal, "the event of trial %d's end has no result", ev.Trial)
-			}
-			if st := ev.Finish.State; st == types.Completed || st == types.Pruned {
-				ev.Finish.Values = s.objectives(se.Metrics)
-			}
-			s.count("", ev.Finish.State)
-			s.tally(ev.Trial, ev.Finish, se.Trial.Origin)
-		case trial.EventStudy:
-			return s.replayState(ev)
-		case trial.EventSpace:
-			return nil
-		case trial.EventReported, trial.EventRequeued:
-		}
-		s.stopper.Observe(ev) // curves can be compared whatever the space
-		if !hidden[ev.Trial] {
-			if buf = append(buf, ev); len(buf) == chunk {
-				flush()
-			}
-		}
-		return nil
-	})
-	flush()
-	return err
-}
-
-// replayState does what become does for those after the event.
-func (s *study) replayState(ev trial.Event) error {
-	var d struct {
-		State types.StudyState `json:"state"`
-	}
-	if err := json.Unmarshal(ev.Detail, &d); err != nil {
-		return types.Errorf(types.Internal, "stored event %d: %w", ev.Seq, err)
-	}
-	if d.State == types.StudyActive {
-		s.beginAnew()
-	}
-	return nil
-}
-
-// pointOf is a stored point in the current space; visible is false if it is
-// not valid there, and the point is then that of its own version.
-func (s *study) pointOf(version int, params types.Params) (p space.Point, visible bool, err error) {
-	if version < 1 || version > len(s.spaces) {
-		return nil, false, fmt.Errorf("space version %d does not exist", version)
-	}
-	sp := s.spaces[version-1]
-	p, err = sp.FromParams(params)
-	if err != nil || sp == s.st.Space {
-		return p, true, err
-	}
-	if q, ok := s.st.Space.Translate(sp, p); ok {
-		return q, true, nil
-	}
-	return p, false, nil
 }
 
 // loadLive reads the unfinished trials with their current attempts.

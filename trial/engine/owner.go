@@ -99,12 +99,41 @@ func (e *Engine) take(ctx context.Context, id int64) (*study, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer e.hold(id, st.Epoch)()
 	s, err := e.load(ctx, st)
 	if err != nil {
 		e.release(ctx, id, st.Epoch)
 		return nil, err
 	}
 	return s, nil
+}
+
+// hold keeps a study that is being loaded this process's own, until it is told
+// to end: a long history must not outlast the lease, or two processes would take
+// it from each other without an end. A study that is lost nevertheless is found
+// out by its next commit.
+func (e *Engine) hold(id, epoch int64) (end func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(e.cfg.OwnerTTL / 3)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+			if err := e.cfg.Store.Renew(ctx, id, epoch, e.cfg.Now(), e.cfg.OwnerTTL); err != nil && ctx.Err() == nil {
+				e.cfg.Logger.Warn("could not renew the ownership of a study that is being loaded", "study", id, "error", err)
+			}
+		}
+	}()
+	return func() {
+		stop()
+		<-done
+	}
 }
 
 // drop forgets a study after a failed commit; the next call loads it again.

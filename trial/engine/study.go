@@ -49,6 +49,7 @@ type study struct {
 	buffered            int
 	fromSeq, fromNumber int64
 	last                *commitment // the latest; nil if there was none yet
+	digest              digester
 	// keys are the requests with a key that were answered since loading.
 	keys map[string]store.PutRequestKey
 
@@ -98,9 +99,13 @@ func (s *study) put(m ...store.Mutation) { s.pending = append(s.pending, m...) }
 
 // emit numbers an event, shows it to the algorithm and the stopper, and stores
 // it. Reports are stored as rows only.
-func (s *study) emit(ev trial.Event) trial.Event {
+func (s *study) emit(ev trial.Event) trial.Event { return s.emitOf(ev, "") }
+
+// emitOf is emit for the creation of a trial, which has an origin.
+func (s *study) emitOf(ev trial.Event, origin trial.Origin) trial.Event {
 	ev.Seq = s.st.NextSeq
 	s.st.NextSeq++
+	s.digest.add(ev, origin)
 	if ev.Kind == trial.EventReported {
 		ev.Report.Seq = ev.Seq
 		if k := len(s.pending) - 1; k >= 0 {
@@ -120,7 +125,9 @@ func (s *study) emit(ev trial.Event) trial.Event {
 }
 
 func (s *study) observe(ev trial.Event) {
-	s.suggest.Observe([]trial.Event{ev})
+	if ev.Kind != trial.EventReported {
+		s.suggest.Observe([]trial.Event{ev})
+	}
 	s.stopper.Observe(ev)
 }
 
