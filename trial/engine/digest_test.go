@@ -247,3 +247,28 @@ func TestCloseGivesUpAStudyThatLeftTheMemory(t *testing.T) {
 		t.Errorf("it belongs to %q until %v", row.Owner, row.LeaseUntil.Format(time.TimeOnly))
 	}
 }
+
+// TestImportsCostNoPatienceAfterARestart: what was imported says nothing of how
+// this search goes, also when it is read again from digests or rows.
+func TestImportsCostNoPatienceAfterARestart(t *testing.T) {
+	for _, digests := range []bool{true, false} {
+		db := &digested{Store: memstore.New(), change: func(int, *store.PutDigest) bool { return digests }}
+		e := start(t, db)
+		s := spec("a", 100_000)
+		s.Budget.Patience = 5
+		st := open(t, e, s)
+		finish(t, e, lease(t, e, st.ID), -1)
+		if _, err := e.Control(t.Context(), types.ControlRequest{Study: st.ID, Kind: types.Import, Trials: manyResults(2000)}); err != nil {
+			t.Fatal(err)
+		}
+		closed(t, e)
+		e = start(t, db)
+		finish(t, e, lease(t, e, st.ID), 1)
+		if v := info(t, e, st.ID); v.State != types.StudyActive {
+			t.Errorf("with digests %t: after one trial the study is %s: %s", digests, v.State, v.Reason)
+		}
+		if (db.from > 0) != digests {
+			t.Errorf("with digests %t events were read from %d on", digests, db.from)
+		}
+	}
+}
