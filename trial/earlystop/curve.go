@@ -15,6 +15,8 @@ type curve struct {
 
 	bestValue float64 // NaN: none but NaN
 	bestStep  int64
+
+	busy bool // its trial runs
 }
 
 // set counts the value v at step; a second value of a step replaces the first.
@@ -66,45 +68,70 @@ func (c *curve) rescan() {
 // best is the smallest value and its step; NaN if all values are.
 func (c *curve) best() (v float64, step int64) { return c.bestValue, c.bestStep }
 
-// runningMedian keeps the median of a growing multiset in two heaps: the lower
-// half with its greatest on top, the upper half with its least. The lower half
-// has as many elements or one more. Adding takes O(log n), reading O(1).
-type runningMedian struct {
+// firstOfInterval reports whether the highest step of c is its only one in its
+// interval [warmup + k*interval, warmup + (k+1)*interval).
+func (c *curve) firstOfInterval(warmup, interval int64) bool {
+	if interval == 1 {
+		return true // distinct steps lie in distinct intervals
+	}
+	start := (c.highest-warmup)/interval*interval + warmup
+	return !c.hasSecond || c.second < start
+}
+
+// runningQuantile keeps a quantile of a growing multiset in two heaps: the
+// lower part with its greatest on top, the upper part with its least. Adding
+// takes O(log n), reading O(1).
+//
+// The quantile p of n values is the one of Hyndman and Fan's definition 7,
+// which is that of most software: with h = p*(n-1), the value between those of
+// the (zero-based) ranks floor(h) and floor(h)+1 at the fraction of h.
+type runningQuantile struct {
+	p            float64 // 0 to 1
 	lower, upper minHeap // lower holds negated values
 }
 
-func (q *runningMedian) len() int64 { return int64(len(q.lower) + len(q.upper)) }
+func (q *runningQuantile) len() int64 { return int64(len(q.lower) + len(q.upper)) }
+
+// rank is the rank whose value is on top of lower, and the fraction beyond it.
+func (q *runningQuantile) rank(n int) (floor int, fraction float64) {
+	h := q.p * float64(n-1)
+	f := math.Floor(h)
+	return int(f), h - f
+}
 
 // add puts in v, which is not NaN.
-func (q *runningMedian) add(v float64) {
+func (q *runningQuantile) add(v float64) {
 	if len(q.lower) == 0 || v <= -q.lower[0] {
 		heap.Push(&q.lower, -v)
 	} else {
 		heap.Push(&q.upper, v)
 	}
-	switch {
-	case len(q.lower) > len(q.upper)+1:
+	floor, _ := q.rank(len(q.lower) + len(q.upper))
+	for len(q.lower) > floor+1 {
 		heap.Push(&q.upper, -heap.Pop(&q.lower).(float64))
-	case len(q.upper) > len(q.lower):
+	}
+	for len(q.lower) < floor+1 {
 		heap.Push(&q.lower, -heap.Pop(&q.upper).(float64))
 	}
 }
 
-// median is the middle value, or the mean of the two middle ones. It is NaN
-// for two infinities of different sign, with which nothing can be compared.
-func (q *runningMedian) median() float64 {
-	if len(q.lower) > len(q.upper) {
-		return -q.lower[0]
+// value is the quantile of at least one value. It is NaN between two infinities
+// of different sign, with which nothing can be compared.
+func (q *runningQuantile) value() float64 {
+	_, fraction := q.rank(len(q.lower) + len(q.upper))
+	a := -q.lower[0]
+	if fraction == 0 || len(q.upper) == 0 {
+		return a
 	}
-	return middle(-q.lower[0], q.upper[0])
+	return between(a, q.upper[0], fraction)
 }
 
-// middle is the mean of a and b without overflow.
-func middle(a, b float64) float64 {
+// between is the point at a fraction of the way from a to b, without overflow.
+func between(a, b, fraction float64) float64 {
 	if a == b {
 		return a
 	}
-	return a/2 + b/2
+	return a*(1-fraction) + b*fraction
 }
 
 // minHeap implements heap.Interface.

@@ -1,5 +1,25 @@
 // Package earlystop is the contract of the rules that end a running trial that
 // cannot win, and the rules themselves.
+//
+// A rule is a pure function of its settings and of the events of a study: it
+// knows no clock, no store and no randomness of its own. So it can be asked
+// without any engine, as by a benchmark on recorded curves:
+//
+//	rule, err := earlystop.New(types.Component{Name: "asha"}, earlystop.Config{
+//		Objectives: []types.Objective{{Metric: "loss", Goal: types.Minimize}}})
+//
+//	rule.Observe(trial.Event{Kind: trial.EventCreated, Trial: 0})
+//	rule.Observe(trial.Event{Kind: trial.EventStarted, Trial: 0})
+//	r := trial.Report{Trial: 0, Metric: "loss", Step: 1, Value: 0.3}
+//	rule.Observe(trial.Event{Kind: trial.EventReported, Trial: 0, Report: r})
+//	if d := rule.Decide(r); d.Stop { … }
+//	rule.Observe(trial.Event{Kind: trial.EventFinished, Trial: 0,
+//		Finish: &trial.Finish{State: types.Pruned, Values: []float64{0.3}}})
+//
+// What a rule looks at: Kind, Trial, the Report's Metric, Step and Value, and
+// State and Values of the Finish. EventStarted and EventFinished tell it how
+// many workers there are. Package simulate runs whole searches in this way, and
+// Tally asks a rule about a search that went by without it.
 package earlystop
 
 import (

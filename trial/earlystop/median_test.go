@@ -2,6 +2,7 @@ package earlystop_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -33,85 +34,98 @@ func TestNoneConforms(t *testing.T) {
 }
 
 func TestMedianConforms(t *testing.T) {
+	bar := func(limit, trials string) string { return "the median " + limit + " of " + trials }
 	stoptest.Run(t, rule(t, "median"), stoptest.Options{
-		SparesBest: true,
-		Reference:  medianFromScratch,
-		Settings: func(t *rapid.T) map[string]any {
-			return map[string]any{
-				"startup":    rapid.Int64Range(1, 5).Draw(t, "startup"),
-				"warmup":     rapid.Int64Range(0, 4).Draw(t, "warmup"),
-				"interval":   rapid.Int64Range(1, 4).Draw(t, "interval"),
-				"min_trials": rapid.Int64Range(1, 3).Draw(t, "min_trials"),
-			}
-		},
+		SparesBest: true, Reference: quantileFromScratch(50, bar), Settings: quantileSettings,
 	})
 }
 
-// medianFromScratch is the rule of Optuna's MedianPruner written down plainly.
-func medianFromScratch(cfg earlystop.Config, events []trial.Event, r trial.Report) earlystop.Decision {
-	curves, states := stoptest.Curves(events)
-	own := curves[r.Trial]
-	if r.Metric != stoptest.Metric || len(own) == 0 || states[r.Trial].Finished() {
+func TestPercentileConforms(t *testing.T) {
+	for _, percent := range []float64{0, 12.5, 25, 90, 100} {
+		bar := func(limit, trials string) string {
+			return fmt.Sprintf("%s, which the best %g %% of %s reach,", limit, percent, trials)
+		}
+		stoptest.Run(t, rule(t, "percentile"), stoptest.Options{
+			SparesBest: true, Reference: quantileFromScratch(percent, bar),
+			Settings: func(t *rapid.T) map[string]any {
+				s := quantileSettings(t)
+				s["percentile"] = percent
+				return s
+			},
+		})
+	}
+}
+
+// quantileFromScratch is the rule of Optuna's PercentilePruner written down plainly.
+func quantileFromScratch(percent float64, bar func(limit, trials string) string) func(earlystop.Config, []trial.Event, trial.Report) earlystop.Decision {
+	return func(cfg earlystop.Config, events []trial.Event, r trial.Report) earlystop.Decision {
+		curves, states := stoptest.Curves(events)
+		own := curves[r.Trial]
+		if r.Metric != stoptest.Metric || len(own) == 0 || states[r.Trial].Finished() || !stoptest.Open(cfg, events) {
+			return earlystop.Decision{}
+		}
+		sign, s := stoptest.Sign(cfg), cfg.Settings
+		steps := slices.Sorted(maps.Keys(own))
+		last := steps[len(steps)-1]
+		var others []float64
+		for n, c := range curves {
+			if v, ok := c[last]; ok && states[n] == types.Completed && !math.IsNaN(v) {
+				others = append(others, sign*v)
+			}
+		}
+		w, i := s.Int("warmup"), s.Int("interval")
+		if last < w || len(steps) > 1 && steps[len(steps)-2] >= (last-w)/i*i+w ||
+			int64(len(others)) < s.Int("min_trials") || len(others) == 0 {
+			return earlystop.Decision{}
+		}
+		slices.Sort(others)
+		n := len(others)
+		h := percent / 100 * float64(n-1)
+		limit := others[int(h)]
+		if f := h - math.Floor(h); f > 0 && others[int(h)+1] != limit {
+			limit = limit*(1-f) + others[int(h)+1]*f
+		}
+		best, at := math.NaN(), int64(-1)
+		for _, st := range steps {
+			if v := sign * own[st]; !math.IsNaN(v) && (math.IsNaN(best) || v <= best) {
+				best, at = v, st
+			}
+		}
+		show := func(v float64) string { return fmt.Sprintf("%.6g", sign*v) }
+		of := fmt.Sprintf("%d trials", n)
+		if n == 1 {
+			of = "1 trial"
+		}
+		text := bar(show(limit), of)
+		switch {
+		case math.IsNaN(best):
+			return earlystop.Decision{Stop: true, Reason: fmt.Sprintf(
+				"error is NaN in every report up to step %d; there is %s", last, text)}
+		case best > limit && at == last:
+			return earlystop.Decision{Stop: true, Reason: fmt.Sprintf("error %s at step %d is worse than %s", show(best), last, text)}
+		case best > limit:
+			return earlystop.Decision{Stop: true, Reason: fmt.Sprintf(
+				"error %s, its best up to step %d, is worse than %s at that step", show(best), last, text)}
+		}
 		return earlystop.Decision{}
 	}
-	sign := 1.0
-	if cfg.Objectives[0].Goal == types.Maximize {
-		sign = -1
+}
+
+func quantileSettings(t *rapid.T) map[string]any {
+	return map[string]any{
+		"startup":    startup(t),
+		"warmup":     rapid.Int64Range(0, 4).Draw(t, "warmup"),
+		"interval":   rapid.Int64Range(1, 4).Draw(t, "interval"),
+		"min_trials": rapid.Int64Range(1, 3).Draw(t, "min_trials"),
 	}
-	var completed int64
-	steps := make([]int64, 0, len(own))
-	for s := range own {
-		steps = append(steps, s)
+}
+
+// startup draws a number of finishers, or leaves it to the rule.
+func startup(t *rapid.T) any {
+	if n := rapid.Int64Range(-1, 4).Draw(t, "startup"); n >= 0 {
+		return n
 	}
-	slices.Sort(steps)
-	last := steps[len(steps)-1]
-	var others []float64
-	for n, c := range curves {
-		if states[n] != types.Completed {
-			continue
-		}
-		completed++
-		if v, ok := c[last]; ok && !math.IsNaN(v) {
-			others = append(others, sign*v)
-		}
-	}
-	s := cfg.Settings
-	w, i := s.Int("warmup"), s.Int("interval")
-	if completed < s.Int("startup") || last < w ||
-		len(steps) > 1 && steps[len(steps)-2] >= (last-w)/i*i+w ||
-		int64(len(others)) < s.Int("min_trials") || len(others) == 0 {
-		return earlystop.Decision{}
-	}
-	slices.Sort(others)
-	n := len(others)
-	mid := others[n/2]
-	if n%2 == 0 && others[n/2-1] != others[n/2] {
-		mid = others[n/2-1]/2 + others[n/2]/2
-	}
-	best, at := math.NaN(), int64(-1)
-	for _, st := range steps {
-		if v := sign * own[st]; !math.IsNaN(v) && (math.IsNaN(best) || v <= best) {
-			best, at = v, st
-		}
-	}
-	show := func(v float64) string { return fmt.Sprintf("%.6g", sign*v) }
-	of := fmt.Sprintf("%d trials", n)
-	if n == 1 {
-		of = "1 trial"
-	}
-	switch {
-	case math.IsNaN(best):
-		return earlystop.Decision{Stop: true, Reason: fmt.Sprintf(
-			"error is NaN in every report up to step %d, while the median of %s there is %s", last, of, show(mid))}
-	case best > mid && at == last:
-		return earlystop.Decision{Stop: true, Reason: fmt.Sprintf(
-			"error %s at step %d is worse than the median %s of %s", show(best), last, show(mid), of)}
-	case best > mid:
-		return earlystop.Decision{Stop: true, Reason: fmt.Sprintf(
-			"error %s, its best up to step %d, is worse than the median %s of %s at that step",
-			show(best), last, show(mid), of)}
-	}
-	return earlystop.Decision{}
+	return trial.AutoSetting
 }
 
 // history feeds a stopper and keeps the sequence numbers.
@@ -122,8 +136,12 @@ type history struct {
 }
 
 func newHistory(t *testing.T, goal types.Goal, settings map[string]any) *history {
+	return historyOf(t, "median", goal, settings)
+}
+
+func historyOf(t *testing.T, name string, goal types.Goal, settings map[string]any) *history {
 	t.Helper()
-	s, err := earlystop.New(types.Component{Name: "median", Settings: settings},
+	s, err := earlystop.New(types.Component{Name: name, Settings: settings},
 		earlystop.Config{Objectives: []types.Objective{{Metric: "error", Goal: goal}}})
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +249,7 @@ func TestMedianTable(t *testing.T) {
 			name: "NaN only", others: []float64{1, 2, 3, 4, 5},
 			steps: []int64{0, 1}, values: []float64{nan, 1},
 			want: []string{
-				"error is NaN in every report up to step 0, while the median of 5 trials there is 3", "",
+				"error is NaN in every report up to step 0; there is the median 3 of 5 trials", "",
 			},
 		},
 		{
@@ -314,12 +332,12 @@ func TestNewErrors(t *testing.T) {
 	}{
 		{
 			"unknown", types.Component{Name: "medain"}, one,
-			`stopper: there is no stopper "medain"; use one of none, median`,
+			`stopper: there is no stopper "medain"; use one of none, median, percentile, asha, hyperband, patience, threshold, wilcoxon`,
 		},
 		{
 			"unknown setting", types.Component{Name: "median", Settings: map[string]any{"warm": "1"}}, one,
 			"median.warm: median has no such setting; its settings and their defaults are " +
-				"startup=5, warmup=0, interval=1, min_trials=1",
+				"startup=auto, warmup=0, interval=1, min_trials=1",
 		},
 		{
 			"none has none", types.Component{Settings: map[string]any{"warm": "1"}}, one,
@@ -344,35 +362,5 @@ func TestNewErrors(t *testing.T) {
 				t.Errorf("code %q", c)
 			}
 		})
-	}
-}
-
-// BenchmarkMedianDecide measures a report and its decision after 10,000
-// completed trials of 100 steps.
-func BenchmarkMedianDecide(b *testing.B) {
-	s, err := earlystop.New(types.Component{Name: "median"},
-		earlystop.Config{Objectives: []types.Objective{{Metric: "error", Goal: types.Minimize}}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	const trials, steps = 10_000, 100
-	report := func(n, step int64) trial.Report {
-		v := float64((n*7919+step*104729)%10007) / 10007
-		r := trial.Report{Trial: n, Metric: "error", Step: step, Value: v}
-		s.Observe(trial.Event{Kind: trial.EventReported, Trial: n, Report: r})
-		return r
-	}
-	for n := range int64(trials) {
-		s.Observe(trial.Event{Kind: trial.EventCreated, Trial: n})
-		for step := range int64(steps) {
-			report(n, step)
-		}
-		s.Observe(trial.Event{Kind: trial.EventFinished, Trial: n, Finish: &trial.Finish{State: types.Completed}})
-	}
-	s.Observe(trial.Event{Kind: trial.EventCreated, Trial: trials})
-	step := int64(0)
-	for b.Loop() {
-		s.Decide(report(trials, step%steps))
-		step++
 	}
 }

@@ -15,7 +15,10 @@ const DefaultName = "none"
 type Registry []Rule
 
 // Rules returns the rules of this package, in the order in which users see them.
-func Rules() Registry { return Registry{noneRule(), medianRule()} }
+func Rules() Registry {
+	return Registry{noneRule(), medianRule(), percentileRule(), ashaRule(), hyperbandRule(),
+		patienceRule(), thresholdRule(), wilcoxonRule()}
+}
 
 // Names are the names of the rules.
 func (r Registry) Names() []string {

@@ -157,13 +157,22 @@ func Events(t *rapid.T) []trial.Event {
 			n := rapid.SampledFrom(running).Draw(t, "trial")
 			steps[n] = 0
 			add(trial.Event{Kind: trial.EventRequeued, Trial: n})
+			add(trial.Event{Kind: trial.EventStarted, Trial: n})
 		default:
 			i := rapid.IntRange(0, len(running)-1).Draw(t, "trial")
 			state := rapid.SampledFrom([]types.State{
 				types.Completed, types.Completed, types.Completed, types.Completed,
 				types.Pruned, types.Failed, types.Infeasible, types.Cancelled,
 			}).Draw(t, "state")
-			add(trial.Event{Kind: trial.EventFinished, Trial: running[i], Finish: &trial.Finish{State: state}})
+			fin := &trial.Finish{State: state}
+			switch state {
+			case types.Completed:
+				fin.Values = []float64{rapid.Float64Range(0, 9).Draw(t, "final value")}
+			case types.Pruned:
+				fin.Values = []float64{value.Draw(t, "last value")}
+			case types.Queued, types.Running, types.Paused, types.Failed, types.Infeasible, types.Cancelled:
+			}
+			add(trial.Event{Kind: trial.EventFinished, Trial: running[i], Finish: fin})
 			running = append(running[:i], running[i+1:]...)
 		}
 	}
@@ -182,6 +191,7 @@ func Curves(events []trial.Event) (curves map[int64]map[int64]float64, states ma
 		case trial.EventStarted:
 			states[e.Trial] = types.Running
 		case trial.EventRequeued:
+			states[e.Trial] = types.Queued
 			curves[e.Trial] = map[int64]float64{}
 		case trial.EventReported:
 			if !states[e.Trial].Finished() && e.Report.Metric == Metric {
@@ -193,6 +203,42 @@ func Curves(events []trial.Event) (curves map[int64]map[int64]float64, states ma
 		}
 	}
 	return curves, states
+}
+
+// Open reports whether the setting startup of cfg lets a rule end trials after
+// events: by default once as many trials have completed, with reports, as ever
+// ran at once, and at least five.
+func Open(cfg earlystop.Config, events []trial.Event) bool {
+	curves, states := Curves(events)
+	var completed int64
+	for n, s := range states {
+		if s == types.Completed && len(curves[n]) > 0 {
+			completed++
+		}
+	}
+	if !cfg.Settings.Auto("startup") {
+		return completed >= cfg.Settings.Int("startup")
+	}
+	busy, most := map[int64]bool{}, 5
+	for _, e := range events {
+		switch e.Kind {
+		case trial.EventStarted:
+			busy[e.Trial] = true
+			most = max(most, len(busy))
+		case trial.EventRequeued, trial.EventFinished:
+			delete(busy, e.Trial)
+		case trial.EventCreated, trial.EventReported, trial.EventSpace, trial.EventStudy:
+		}
+	}
+	return completed >= int64(most)
+}
+
+// Sign is 1 for a goal whose smaller values are better, else -1.
+func Sign(cfg earlystop.Config) float64 {
+	if cfg.Objectives[0].Goal == types.Maximize {
+		return -1
+	}
+	return 1
 }
 
 func open(events []trial.Event, number int64) bool {
