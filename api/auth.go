@@ -54,6 +54,8 @@ type call struct {
 	token store.Token // zero on public paths, and with the token of an attempt
 	// attempt is the one whose token the request shows; nil for other tokens.
 	attempt *types.AttemptRef
+	// needs is what the request needs, once it is routed.
+	needs right
 }
 
 // caller names who calls, for logs.
@@ -66,9 +68,13 @@ func (c *call) caller() string {
 
 type callKey struct{}
 
-func callOf(ctx context.Context) call {
-	c, _ := ctx.Value(callKey{}).(call) // zero outside of a request
-	return c
+// callOf is what is known of a request; zero outside of one. Only the middlewares
+// change it.
+func callOf(ctx context.Context) *call {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c
+	}
+	return &call{}
 }
 
 // writeGrace is how long an answer may take beyond the longest wait.
@@ -79,7 +85,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		r, w := c.Request(), c.Response()
 		began := s.cfg.Now()
-		this := call{id: requestID(r)}
+		this := &call{id: requestID(r)}
 		ctx := context.WithValue(r.Context(), callKey{}, this)
 		w.Header().Set("X-Request-ID", this.id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -107,7 +113,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		if !isPublic(r) {
 			this.token, this.attempt, err = s.tokens.check(ctx, r, s.cfg.Now())
 		}
-		c.SetRequest(r.WithContext(context.WithValue(ctx, callKey{}, this)))
+		c.SetRequest(r.WithContext(ctx))
 		if err != nil {
 			return err
 		}
@@ -165,7 +171,7 @@ func requestID(r *http.Request) string {
 	return hex.EncodeToString(b[:])
 }
 
-func (s *Server) logCall(r *http.Request, this call, status int, took time.Duration) {
+func (s *Server) logCall(r *http.Request, this *call, status int, took time.Duration) {
 	level := slog.LevelDebug
 	if status >= http.StatusBadRequest && r.Context().Err() == nil { // who goes away while waiting is no news
 		level = slog.LevelInfo

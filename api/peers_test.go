@@ -66,7 +66,7 @@ func newPair(t *testing.T) (a, b *fixture, sent *counted) {
 	}
 	token := NewToken()
 	a, b = make(token), make(token)
-	_, err := a.local.Store.AddToken(t.Context(), store.Token{Project: "default", Name: "test", Hash: HashToken(token), Scopes: []string{store.ScopeAdmin}, Created: time.Now()})
+	_, err := a.local.Store.AddToken(t.Context(), store.Token{Project: "default", Name: "test", Hash: HashToken(token), Role: store.RoleAdmin, Created: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial"
 )
 
 // right is what a token needs for a request. The zero value is the strictest.
@@ -75,29 +75,72 @@ var operations = map[string]access{
 	"events": {needs: read},
 }
 
+// may reports whether a role has a right. What it does not list is refused.
+func may(role store.Role, needs right) bool {
+	switch role {
+	case store.RoleAdmin:
+		return true
+	case store.RoleSubmit:
+		return needs == hello || needs == read || needs == run || needs == create || needs == change
+	case store.RoleWorker:
+		return needs == hello || needs == read || needs == run
+	case store.RoleViewer:
+		return needs == hello || needs == read
+	}
+	return false
+}
+
+// ownOnly reports whether a role runs and changes only studies of its owner.
+func ownOnly(role store.Role) bool { return role == store.RoleSubmit }
+
 // authorize lets a request through that its token has the right to. It comes
 // after routing: what no route takes is answered by 404 or 405.
 func (s *Server) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		need, routed := s.needs[c.Request().Method+" "+c.Path()]
-		if !routed {
+		r := c.Request()
+		need, routed := s.needs[r.Method+" "+c.Path()]
+		if !routed || need.needs == noToken {
 			return next(c)
 		}
-		this := callOf(c.Request().Context())
-		if need.needs == noToken {
-			return next(c)
-		}
+		this := callOf(r.Context())
+		this.needs = need.needs
 		if this.attempt != nil {
 			if err := ownAttempt(c, need, *this.attempt); err != nil {
 				return err
 			}
-			return next(c)
+		} else if err := permit(&this.token, need.needs, c.Param("project")); err != nil {
+			return err
 		}
-		if !slices.Contains(this.token.Scopes, store.ScopeAdmin) { // the only scope there is so far
-			return types.Errorf(types.Forbidden, "the token %s may not do this", this.token.Name)
+		if study := c.Param("study"); study != "" && this.limited() {
+			// Before the handler looks at the body; it will ask again for the study that
+			// it finds then.
+			err := s.withStudy(r.Context(), StudyName{c.Param("project"), study}, func(int64) error { return nil })
+			if err != nil && types.CodeOf(err) != types.NotFound { // which the handler tells in its words
+				return err
+			}
 		}
 		return next(c)
 	}
+}
+
+// permit refuses what a token's role or projects do not allow. Without a project
+// in the path a request is about all of them: who has some may only read, and the
+// handler shows those.
+func permit(t *store.Token, needs right, project string) error {
+	if !may(t.Role, needs) {
+		return types.Errorf(types.Forbidden, "the token %s may not do this: its role is %s", t.Name, t.Role).
+			WithRemedy("use a token with another role; tuner help security lists what each may do")
+	}
+	switch {
+	case needs == hello:
+	case project != "" && !t.For(project):
+		return types.Errorf(types.Forbidden, "the token %s is not for the project %s", t.Name, project).WithField("project").
+			WithRemedy("use one of %s, or another token", strings.Join(t.Projects, ", "))
+	case project == "" && needs != read && len(t.Projects) > 0:
+		return types.Errorf(types.Forbidden, "the token %s is for some projects only, and this is about all", t.Name).
+			WithRemedy("use the token of an administrator of all projects")
+	}
+	return nil
 }
 
 // ownAttempt refuses the token of an attempt whatever is not of its attempt.
@@ -117,10 +160,32 @@ func ownAttempt(c echo.Context, need access, ref types.AttemptRef) error {
 	return nil // withStudy sees to the study
 }
 
+// limited reports whether a token is for some studies of a project only.
+func (c *call) limited() bool {
+	return c.attempt != nil || ownOnly(c.token.Role) && (c.needs == run || c.needs == change)
+}
+
 // touches refuses a request whose token is not for the study with an ID.
 func (s *Server) touches(ctx context.Context, id int64) error {
-	if a := callOf(ctx).attempt; a != nil && a.Study != id {
+	this := callOf(ctx)
+	switch {
+	case !this.limited():
+		return nil
+	case this.attempt != nil && this.attempt.Study != id:
 		return notOwnAttempt()
+	case this.attempt != nil:
+		return nil
+	}
+	if user, ok := s.users.Load(id); ok && user == this.token.Owner && this.token.Owner != "" {
+		return nil
+	}
+	st, err := s.cfg.Store.StudyByID(ctx, id)
+	if err != nil {
+		return err
+	}
+	s.users.Store(id, st.CreatedBy)
+	if st.CreatedBy != this.token.Owner || st.CreatedBy == "" {
+		return trial.NotOwn(st, this.token.Owner)
 	}
 	return nil
 }

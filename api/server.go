@@ -22,6 +22,7 @@ import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial/agent"
+	"github.com/gotuner/tuner/trial/engine"
 )
 
 // Version is the number of the API's version.
@@ -30,9 +31,7 @@ const Version = 1
 // Engine is what the server puts on the network. engine.Engine implements it.
 type Engine interface {
 	agent.Backend
-	// Check is OpenStudy short of storing anything.
-	Check(ctx context.Context, spec types.StudySpec) (types.Study, error)
-	OpenStudy(ctx context.Context, spec types.StudySpec) (types.Study, error)
+	Open(ctx context.Context, spec types.StudySpec, how engine.Opening) (types.Study, error)
 	Study(ctx context.Context, id int64) (types.Study, error)
 	Trial(ctx context.Context, study, number int64) (types.Trial, error)
 	Control(ctx context.Context, req types.ControlRequest) (types.ControlReply, error)
@@ -91,6 +90,7 @@ type Server struct {
 	http   *http.Server
 
 	names     sync.Map // StudyName to its int64 ID; see withStudy
+	users     sync.Map // ID of a study to who made it, which never changes; see touches
 	elsewhere elsewhere
 	// needs is what a route needs, by method and path as echo writes it.
 	needs map[string]access

@@ -114,11 +114,12 @@ func (s *Server) openStudy(ctx context.Context, in *openInput) (*openOutput, err
 	if string(spec.Space) == "null" {
 		spec.Space = nil
 	}
-	open, status := s.cfg.Engine.OpenStudy, http.StatusCreated
+	status := http.StatusCreated
 	if in.Check {
-		open, status = s.cfg.Engine.Check, http.StatusOK
+		status = http.StatusOK
 	}
-	st, err := open(ctx, spec)
+	token := callOf(ctx).token
+	st, err := s.cfg.Engine.Open(ctx, spec, engine.Opening{User: token.Owner, Own: ownOnly(token.Role), Dry: in.Check})
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +159,7 @@ func (s *Server) listStudies(ctx context.Context, in *listStudiesInput) (*studie
 
 func (s *Server) view(ctx context.Context, st trial.Study, counts types.Counts) (types.Study, error) {
 	best, err := engine.BestStored(ctx, s.cfg.Store, st)
-	return types.Study{ID: st.ID, Spec: st.Spec, State: st.State, Reason: st.Reason, Created: st.Created,
+	return types.Study{ID: st.ID, Spec: st.Spec, State: st.State, Reason: st.Reason, Created: st.Created, CreatedBy: st.CreatedBy,
 		Counts: counts, Best: best, SpaceVersion: st.SpaceVersion}, err
 }
 

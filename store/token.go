@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,21 +25,45 @@ type Tokens interface {
 	DropToken(ctx context.Context, project, name string) error
 }
 
-// ScopeAdmin lets a token do everything in all projects.
-const ScopeAdmin = "admin"
+// Role says what a token may do; package api has the table.
+type Role string
+
+// The roles.
+const (
+	// RoleAdmin may do everything.
+	RoleAdmin Role = "admin"
+	// RoleSubmit makes studies, and changes and runs its owner's.
+	RoleSubmit Role = "submit"
+	// RoleWorker runs trials of all studies.
+	RoleWorker Role = "worker"
+	// RoleViewer reads.
+	RoleViewer Role = "viewer"
+)
+
+// Roles are all roles, the mightiest first.
+func Roles() []Role { return []Role{RoleAdmin, RoleSubmit, RoleWorker, RoleViewer} }
 
 // Token is a right to use a server.
 type Token struct {
 	ID int64
-	// Project is where the token belongs and its name is unique. What it may do
-	// there and elsewhere is in Scopes.
+	// Project is where the token is kept and its name is unique. It says nothing
+	// of what the token may do; Projects does.
 	Project string
 	Name    string
 	Hash    []byte
-	// Scopes are words without spaces, at least one; see ScopeAdmin.
-	Scopes  []string
-	Created time.Time
-	Expires time.Time // zero: never
+	Role    Role
+	// Owner is the person or program that has the token; several tokens may have
+	// one owner. Studies that are made with it belong to the owner.
+	Owner string
+	// Projects are the names of those that the token is for; empty is all.
+	Projects []string
+	Created  time.Time
+	Expires  time.Time // zero: never
+}
+
+// For reports whether t is for a project.
+func (t *Token) For(project string) bool {
+	return len(t.Projects) == 0 || slices.Contains(t.Projects, project)
 }
 
 // Validate reports whether t can be stored.
@@ -46,12 +71,14 @@ func (t *Token) Validate() error {
 	switch {
 	case t.Project == "" || t.Name == "" || len(t.Hash) == 0:
 		return types.Errorf(types.Internal, "a token needs a project, a name and a hash")
-	case len(t.Scopes) == 0:
-		return types.Errorf(types.Internal, "the token %s has no scope", t.Name)
+	case !slices.Contains(Roles(), t.Role):
+		return types.Errorf(types.Internal, "the token %s has the role %q, which there is not", t.Name, t.Role)
+	case t.Role == RoleSubmit && t.Owner == "":
+		return types.Errorf(types.Internal, "the token %s is to change its owner's studies and has no owner", t.Name)
 	}
-	for _, s := range t.Scopes {
-		if s == "" || strings.ContainsAny(s, " \t\n") {
-			return types.Errorf(types.Internal, "%q is no scope", s)
+	for _, p := range t.Projects {
+		if p == "" || strings.ContainsAny(p, " \t\n") {
+			return types.Errorf(types.Internal, "%q is no name of a project", p)
 		}
 	}
 	return nil

@@ -22,6 +22,9 @@ type Study struct {
 	State   types.StudyState
 	Reason  string
 	Created time.Time
+	// CreatedBy is the user who made the study with a server, the owner of a
+	// token; "" without one. It is not the process of Ownership.
+	CreatedBy string
 
 	Ownership
 	// NextSeq is the sequence number of the next event, NextNumber that of the
@@ -131,4 +134,14 @@ type Report struct {
 // Ref names a for its holder.
 func (a *Attempt) Ref() types.AttemptRef {
 	return types.AttemptRef{Study: a.Study, Trial: a.Trial, Attempt: a.Number, Token: a.Token}
+}
+
+// NotOwn is the error for a user who may change only what he has made.
+func NotOwn(st Study, user string) error {
+	whose := "no user: it was made in the database itself"
+	if st.CreatedBy != "" {
+		whose = st.CreatedBy
+	}
+	return types.Errorf(types.Forbidden, "the study %s belongs to %s, and this token changes only studies of %s", st.Spec.Name, whose, user).
+		WithRemedy("choose another name, or use a token with the role admin")
 }

@@ -43,7 +43,7 @@ func newHome(t *testing.T) *home {
 	h := &home{T: t, dir: t.TempDir(), token: api.NewToken(), addr: "127.0.0.1:0"}
 	h.start()
 	_, err := h.local.Store.AddToken(t.Context(), store.Token{Project: "default", Name: "t", Hash: api.HashToken(h.token),
-		Scopes: []string{store.ScopeAdmin}, Created: time.Now()})
+		Role: store.RoleAdmin, Created: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,9 @@ type Study struct {
 	State   StudyState `json:"state"`
 	Reason  string     `json:"reason,omitempty"`
 	Created time.Time  `json:"created"`
-	Counts  Counts     `json:"counts"`
+	// CreatedBy is the user who made the study with a server, "" without one.
+	CreatedBy string `json:"created_by,omitempty"`
+	Counts    Counts `json:"counts"`
 	// Best holds the numbers of the best trials: one for one objective, the
 	// Pareto front for several, none before a trial completed.
 	Best []int64 `json:"best,omitempty"`

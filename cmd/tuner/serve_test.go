@@ -238,7 +238,7 @@ func TestTheFirstToken(t *testing.T) {
 		t.Errorf("the second start changed the token: %v", err)
 	}
 	other := filepath.Join(l.dir, "other.token")
-	if out := l.run(l.command("token", "create", "other", "--out", other, "--for", "1h")).exits(0); strings.Contains(out, "tnr_") {
+	if out := l.run(l.command("token", "create", "other", "--role", "admin", "--out", other, "--for", "1h")).exits(0); strings.Contains(out, "tnr_") {
 		t.Errorf("the token was printed:\n%s", out)
 	}
 	made, err := os.ReadFile(other)
@@ -248,12 +248,12 @@ func TestTheFirstToken(t *testing.T) {
 	if got := ask(string(made)); got != http.StatusOK {
 		t.Errorf("the other token is answered by %d", got)
 	}
-	l.run(l.command("token", "create", "other", "--out", other+"2")).exits(2) // the name is taken
+	l.run(l.command("token", "create", "other", "--role", "admin", "--out", other+"2")).exits(2) // the name is taken
 	if _, err := os.Stat(other + "2"); err == nil {
 		t.Error("a file was left for a token that was not made")
 	}
-	l.run(l.command("token", "create", "third", "--out", other)).exits(2) // the file is there
-	if out := l.run(l.command("token", "create", "third")).exits(2); strings.Contains(out, "tnr_") || !strings.Contains(out, "--out") {
+	l.run(l.command("token", "create", "third", "--role", "viewer", "--out", other)).exits(2) // the file is there
+	if out := l.run(l.command("token", "create", "third", "--role", "viewer")).exits(2); strings.Contains(out, "tnr_") || !strings.Contains(out, "--out") {
 		t.Errorf("without a file it printed\n%s", out)
 	}
 	if out := l.run(l.command("token", "ls")).exits(0); !strings.Contains(out, "first") || !strings.Contains(out, "other") || strings.Contains(out, "third") {

@@ -150,7 +150,7 @@ func (s *Store) CreateStudy(_ context.Context, in trial.Study) (trial.Study, err
 	s.lastStudy++
 	row := trial.Study{
 		ID: s.lastStudy, Spec: copySpec(in.Spec), SpaceVersion: 1,
-		State: in.State, Reason: store.Text(in.Reason), Created: store.Time(in.Created),
+		State: in.State, Reason: store.Text(in.Reason), Created: store.Time(in.Created), CreatedBy: store.Text(in.CreatedBy),
 	}
 	st := &study{
 		row:    row,

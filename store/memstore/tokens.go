@@ -83,7 +83,11 @@ func (s *Store) DropToken(_ context.Context, project, name string) error {
 // keptToken is t as a database would give it back.
 func keptToken(t store.Token) store.Token {
 	t.Project, t.Name = store.Text(t.Project), store.Text(t.Name)
-	t.Hash, t.Scopes = bytes.Clone(t.Hash), slices.Clone(t.Scopes)
+	t.Hash, t.Projects = bytes.Clone(t.Hash), slices.Clone(t.Projects)
+	t.Owner = store.Text(t.Owner)
+	if len(t.Projects) == 0 {
+		t.Projects = nil
+	}
 	t.Created, t.Expires = store.Time(t.Created), store.Time(t.Expires)
 	return t
 }

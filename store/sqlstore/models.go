@@ -42,6 +42,7 @@ type studyRow struct {
 	State        string
 	Reason       string
 	Spec         string
+	CreatedBy    string
 }
 
 func (studyRow) TableName() string { return "studies" }
@@ -218,10 +219,12 @@ type tokenRow struct {
 	ProjectID int64
 	Name      string
 	Hash      []byte
-	Scopes    string
+	Scopes    string // the role; see scopeOf
 	Created   int64
 	Expires   *int64
 	LastUsed  *int64
+	Owner     string
+	Projects  string // names with spaces between
 }
 
 func (tokenRow) TableName() string { return "tokens" }
@@ -258,7 +261,7 @@ func damaged(what string, err error) error {
 func (r *studyRow) study() (trial.Study, error) {
 	s := trial.Study{
 		ID: r.ID, SpaceVersion: int(r.SpaceVersion), State: types.StudyState(r.State), Reason: r.Reason,
-		Created: timeAt(r.Created), NextSeq: r.NextSeq, NextNumber: r.NextNumber,
+		Created: timeAt(r.Created), CreatedBy: r.CreatedBy, NextSeq: r.NextSeq, NextNumber: r.NextNumber,
 		Ownership: trial.Ownership{Owner: r.Owner, OwnerAddr: r.OwnerAddr, Epoch: r.Epoch, LeaseUntil: optionalTime(r.LeaseUntil)},
 	}
 	if err := json.Unmarshal([]byte(r.Spec), &s.Spec); err != nil {

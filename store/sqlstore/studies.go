@@ -46,7 +46,7 @@ func (s *Store) CreateStudy(ctx context.Context, in trial.Study) (trial.Study, e
 		}
 		out = studyRow{
 			ProjectID: project.ID, Name: store.Text(in.Spec.Name), SpaceVersion: 1, Created: micros(in.Created),
-			State: string(in.State), Reason: store.Text(in.Reason), Spec: spec,
+			State: string(in.State), Reason: store.Text(in.Reason), Spec: spec, CreatedBy: store.Text(in.CreatedBy),
 		}
 		if err := tx.Create(&out).Error; err != nil {
 			if isDuplicate(err) {

@@ -15,7 +15,7 @@ func (s *Store) AddToken(ctx context.Context, t store.Token) (store.Token, error
 	if err := t.Validate(); err != nil {
 		return store.Token{}, err
 	}
-	t.Project, t.Name = store.Text(t.Project), store.Text(t.Name)
+	t.Project, t.Name, t.Owner = store.Text(t.Project), store.Text(t.Name), store.Text(t.Owner)
 	t.Created, t.Expires = store.Time(t.Created), store.Time(t.Expires)
 	var id int64
 	err := s.writer.do(ctx, func(tx *gorm.DB) error {
@@ -28,7 +28,8 @@ func (s *Store) AddToken(ctx context.Context, t store.Token) (store.Token, error
 		if err != nil {
 			return err
 		}
-		row := tokenRow{ProjectID: project.ID, Name: t.Name, Hash: t.Hash, Scopes: strings.Join(t.Scopes, " "), Created: micros(t.Created)}
+		row := tokenRow{ProjectID: project.ID, Name: t.Name, Hash: t.Hash, Scopes: scopeOf(t), Created: micros(t.Created),
+			Owner: t.Owner, Projects: strings.Join(t.Projects, " ")}
 		if !t.Expires.IsZero() {
 			at := micros(t.Expires)
 			row.Expires = &at
@@ -58,10 +59,32 @@ type tokenOfProject struct {
 	Scopes  string
 	Created int64
 	Expires *int64
+
+	Owner    string
+	Projects string
+}
+
+// projectAdmin is the role of an administrator of some projects as it is stored:
+// to a server of an earlier version, which knows the role admin and no projects,
+// that must not be one of all.
+const projectAdmin = "project-admin"
+
+func scopeOf(t store.Token) string {
+	if t.Role == store.RoleAdmin && len(t.Projects) > 0 {
+		return projectAdmin
+	}
+	return string(t.Role)
 }
 
 func (r *tokenOfProject) token() store.Token {
-	t := store.Token{ID: r.ID, Project: r.Project, Name: r.Name, Hash: r.Hash, Scopes: strings.Fields(r.Scopes), Created: timeAt(r.Created)}
+	t := store.Token{ID: r.ID, Project: r.Project, Name: r.Name, Hash: r.Hash, Role: store.Role(r.Scopes), Owner: r.Owner,
+		Created: timeAt(r.Created)}
+	if r.Projects != "" {
+		t.Projects = strings.Fields(r.Projects)
+	}
+	if r.Scopes == projectAdmin && len(t.Projects) > 0 {
+		t.Role = store.RoleAdmin
+	}
 	if r.Expires != nil {
 		t.Expires = timeAt(*r.Expires)
 	}
@@ -70,7 +93,7 @@ func (r *tokenOfProject) token() store.Token {
 
 func tokensWithProject(db *gorm.DB) *gorm.DB {
 	return db.Table("tokens").
-		Select("tokens.id, tokens.name, hash, scopes, tokens.created, expires, projects.name AS project").
+		Select("tokens.id, tokens.name, hash, scopes, tokens.created, expires, tokens.owner, tokens.projects, projects.name AS project").
 		Joins("JOIN projects ON projects.id = tokens.project_id")
 }
 

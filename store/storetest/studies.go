@@ -47,13 +47,14 @@ func createAndRead(t *testing.T, s store.Store) {
 	ctx := context.Background()
 	in := trial.Study{
 		ID: 99, NextSeq: 5, NextNumber: 6, Spec: fullSpec("all"), State: types.StudyPaused, Reason: "for now",
+		CreatedBy: "zoë",
 		Created:   epochTime.Add(789 * time.Nanosecond).In(time.FixedZone("x", 3600)),
 		Ownership: trial.Ownership{Owner: "nobody yet", Epoch: 7},
 	}
 	made, err := s.CreateStudy(ctx, in)
 	check(t, err)
 	want := trial.Study{
-		ID: made.ID, Spec: in.Spec, SpaceVersion: 1, State: types.StudyPaused, Reason: "for now", Created: epochTime,
+		ID: made.ID, Spec: in.Spec, SpaceVersion: 1, State: types.StudyPaused, Reason: "for now", Created: epochTime, CreatedBy: "zoë",
 		Ownership: trial.Ownership{LeaseUntil: time.Time{}},
 	}
 	same(t, "the new study", want, made)

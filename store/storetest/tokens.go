@@ -17,9 +17,10 @@ func tokensAreKept(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC)
 	want := []store.Token{
-		{Project: "a", Name: "first", Hash: []byte{1, 0, 255}, Scopes: []string{store.ScopeAdmin}, Created: at},
-		{Project: "a", Name: "second", Hash: []byte{2}, Scopes: []string{"x", "y:z"}, Created: at, Expires: at.Add(time.Hour)},
-		{Project: "b", Name: "first", Hash: []byte{3}, Scopes: []string{"x"}, Created: at},
+		{Project: "a", Name: "first", Hash: []byte{1, 0, 255}, Role: store.RoleAdmin, Created: at},
+		{Project: "a", Name: "second", Hash: []byte{2}, Role: store.RoleSubmit, Owner: "zoë", Projects: []string{"a", "b-c"}, Created: at, Expires: at.Add(time.Hour)},
+		{Project: "b", Name: "first", Hash: []byte{3}, Role: store.RoleWorker, Created: at},
+		{Project: "b", Name: "second", Hash: []byte{4}, Role: store.RoleAdmin, Projects: []string{"b"}, Created: at},
 	}
 	for i := range want {
 		got, err := s.AddToken(ctx, want[i])
@@ -55,7 +56,7 @@ func tokensAreKept(t *testing.T, s store.Store) {
 
 func tokensAreRefused(t *testing.T, s store.Store) {
 	ctx := t.Context()
-	good := store.Token{Project: "p", Name: "n", Hash: []byte{1}, Scopes: []string{"x"}, Created: time.Unix(1, 0)}
+	good := store.Token{Project: "p", Name: "n", Hash: []byte{1}, Role: store.RoleViewer, Created: time.Unix(1, 0)}
 	_, err := s.AddToken(ctx, good)
 	check(t, err)
 
@@ -68,9 +69,9 @@ func tokensAreRefused(t *testing.T, s store.Store) {
 	_, err = s.AddToken(ctx, hashed)
 	refused(t, err, types.Conflict)
 
-	for _, scopes := range [][]string{nil, {""}, {"a b"}} {
-		bad := good
-		bad.Name, bad.Hash, bad.Scopes = "bad", []byte{3}, scopes
+	for _, bad := range []store.Token{{Role: ""}, {Role: "root"}, {Role: store.RoleSubmit}, {Role: store.RoleViewer, Projects: []string{""}},
+		{Role: store.RoleViewer, Projects: []string{"a b"}}} {
+		bad.Project, bad.Name, bad.Hash = "p", "bad", []byte{3}
 		_, err = s.AddToken(ctx, bad)
 		refused(t, err, types.Internal)
 	}

@@ -18,7 +18,7 @@ import (
 func (e *Engine) resume(ctx context.Context, stored trial.Study, spec types.StudySpec, dry bool) (types.Study, error) {
 	if dry {
 		c, err := e.merge(ctx, stored.Spec, spec)
-		return types.Study{ID: stored.ID, Spec: c.spec, State: types.StudyActive, Continued: true}, err
+		return types.Study{ID: stored.ID, Spec: c.spec, State: types.StudyActive, CreatedBy: stored.CreatedBy, Continued: true}, err
 	}
 	v, ok, err := here(ctx, e, stored.ID, func(s *study, tx *txn) (types.Study, error) { return s.goOn(ctx, tx, spec) })
 	if !ok {

@@ -23,16 +23,27 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 // are a Conflict whose message lists the differences. Of a study that another
 // process runs only budget and parallelism can be changed.
 func (e *Engine) OpenStudy(ctx context.Context, spec types.StudySpec) (types.Study, error) {
-	return e.open(ctx, spec, false)
+	return e.Open(ctx, spec, Opening{})
 }
 
 // Check does what OpenStudy does short of storing anything, and returns the
 // study as it would be.
 func (e *Engine) Check(ctx context.Context, spec types.StudySpec) (types.Study, error) {
-	return e.open(ctx, spec, true)
+	return e.Open(ctx, spec, Opening{Dry: true})
 }
 
-func (e *Engine) open(ctx context.Context, spec types.StudySpec, dry bool) (types.Study, error) {
+// Opening says who opens a study, and what for.
+type Opening struct {
+	// User is whom a new study belongs to (types.Study.CreatedBy); "" is nobody.
+	User string
+	// Own refuses to continue what another user has made (Forbidden).
+	Own bool
+	// Dry stores nothing.
+	Dry bool
+}
+
+// Open is OpenStudy for a user.
+func (e *Engine) Open(ctx context.Context, spec types.StudySpec, how Opening) (types.Study, error) {
 	if spec.Project == "" {
 		spec.Project = "default"
 	}
@@ -44,7 +55,7 @@ func (e *Engine) open(ctx context.Context, spec types.StudySpec, dry bool) (type
 	}
 	stored, err := e.cfg.Store.Study(ctx, spec.Project, spec.Name)
 	if types.CodeOf(err) == types.NotFound {
-		v, err := e.create(ctx, spec, dry)
+		v, err := e.create(ctx, spec, how)
 		if types.CodeOf(err) != types.Conflict {
 			return v, err
 		}
@@ -55,21 +66,24 @@ func (e *Engine) open(ctx context.Context, spec types.StudySpec, dry bool) (type
 	} else if err != nil {
 		return types.Study{}, err
 	}
-	return e.resume(ctx, stored, spec, dry)
+	if how.Own && (stored.CreatedBy != how.User || how.User == "") {
+		return types.Study{}, trial.NotOwn(stored, how.User)
+	}
+	return e.resume(ctx, stored, spec, how.Dry)
 }
 
 // create makes a new study; its first trials come with its first loading.
-func (e *Engine) create(ctx context.Context, spec types.StudySpec, dry bool) (types.Study, error) {
+func (e *Engine) create(ctx context.Context, spec types.StudySpec, how Opening) (types.Study, error) {
 	spec.Extend = false
 	sp, err := e.check(ctx, &spec)
 	if err != nil {
 		return types.Study{}, err
 	}
-	if dry {
-		return types.Study{Spec: spec, State: types.StudyActive, SpaceVersion: 1}, nil
+	if how.Dry {
+		return types.Study{Spec: spec, State: types.StudyActive, SpaceVersion: 1, CreatedBy: how.User}, nil
 	}
 	st, err := e.cfg.Store.CreateStudy(ctx, trial.Study{Spec: spec, Space: sp, SpaceVersion: 1,
-		State: types.StudyActive, Created: e.cfg.Now()})
+		State: types.StudyActive, Created: e.cfg.Now(), CreatedBy: how.User})
 	if err != nil {
 		return types.Study{}, err
 	}

@@ -11,7 +11,7 @@ import (
 
 // view is the study as a client sees it.
 func (s *study) view() types.Study {
-	return types.Study{ID: s.id, Spec: s.st.Spec, State: s.st.State, Reason: s.st.Reason, Created: s.st.Created,
+	return types.Study{ID: s.id, Spec: s.st.Spec, State: s.st.State, Reason: s.st.Reason, Created: s.st.Created, CreatedBy: s.st.CreatedBy,
 		Counts: s.counts, Best: slices.Clone(s.best.numbers), SpaceVersion: s.st.SpaceVersion}
 }
 
@@ -21,7 +21,7 @@ func (e *Engine) storedView(ctx context.Context, id int64) (types.Study, error) 
 	if err != nil {
 		return types.Study{}, err
 	}
-	v := types.Study{ID: id, Spec: st.Spec, State: st.State, Reason: st.Reason, Created: st.Created, SpaceVersion: st.SpaceVersion}
+	v := types.Study{ID: id, Spec: st.Spec, State: st.State, Reason: st.Reason, Created: st.Created, CreatedBy: st.CreatedBy, SpaceVersion: st.SpaceVersion}
 	if v.Counts, err = e.cfg.Store.Counts(ctx, id); err != nil {
 		return v, err
 	}

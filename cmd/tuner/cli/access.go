@@ -225,7 +225,7 @@ func spacesOf(ctx context.Context, db reader, study int64) ([]*space.Space, erro
 
 // studyView is a stored study as clients see it.
 func studyView(ctx context.Context, db reader, st trial.Study, counts types.Counts) (types.Study, error) {
-	v := types.Study{ID: st.ID, Spec: st.Spec, State: st.State, Reason: st.Reason, Created: st.Created,
+	v := types.Study{ID: st.ID, Spec: st.Spec, State: st.State, Reason: st.Reason, Created: st.Created, CreatedBy: st.CreatedBy,
 		Counts: counts, SpaceVersion: st.SpaceVersion}
 	var err error
 	v.Best, err = engine.BestStored(ctx, db, st)

@@ -120,7 +120,7 @@ func (r remoteReader) Decisions(ctx context.Context, study, number int64) ([]sto
 }
 
 func storedStudy(v types.Study) trial.Study {
-	return trial.Study{ID: v.ID, Spec: v.Spec, State: v.State, Reason: v.Reason, Created: v.Created, SpaceVersion: v.SpaceVersion, NextNumber: v.Counts.Total()}
+	return trial.Study{ID: v.ID, Spec: v.Spec, State: v.State, Reason: v.Reason, Created: v.Created, CreatedBy: v.CreatedBy, SpaceVersion: v.SpaceVersion, NextNumber: v.Counts.Total()}
 }
 
 func storedTrial(study int64, v types.Trial) trial.Trial {

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +30,7 @@ func tokenCommand(st *State, db *dbFlags) *cobra.Command {
 		Use:   "token",
 		Short: "Create, list and revoke the tokens of a server",
 		Long: `Works on the database of a server, which may run meanwhile. A token is kept as a
-hash; what create writes is the only copy. So far every token may do everything.`,
+hash; what create writes is the only copy.`,
 		Args: wantArgs(0, 0, "token create|ls|revoke"),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -36,49 +38,117 @@ hash; what create writes is the only copy. So far every token may do everything.
 	return c
 }
 
+// newToken is a token to make.
+type newToken struct {
+	name, role, owner string
+	projects          []string
+	lasts             time.Duration
+	out               string
+}
+
 func tokenCreateCommand(st *State, db *dbFlags) *cobra.Command {
-	var out string
-	var lasts time.Duration
+	var t newToken
 	c := &cobra.Command{
-		Use:     "create NAME",
-		Short:   "Make a token and write it to a file",
-		Example: "  tuner token create laptop --out laptop.token --for 720h",
-		Args:    wantArgs(1, 1, "token create NAME --out FILE"),
+		Use:   "create NAME",
+		Short: "Make a token and write it to a file",
+		Long: `Makes a token and writes it to a file. What it may do is its role:
+
+  admin   everything, the tokens too
+  submit  makes studies, and changes and runs those of its owner; reads all
+  worker  runs trials of all studies, by whatever way; reads all
+  viewer  reads
+
+All of it in its projects only, which are those of --project; an admin's are all
+if there is none. tuner help security has more.`,
+		Example: `  tuner token create alice --role submit --out alice.token --for 720h
+  tuner token create gpu-box --role worker --project vision --project speech --out gpu-box.token`,
+		Args: wantArgs(1, 1, "token create NAME --role ROLE --out FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			stdout, isFile := st.Stdout.(*os.File)
-			show := out == "" && isFile && term.IsTerminal(int(stdout.Fd()))
-			if out == "" && !show {
-				return usagef("a token is not printed where it would be kept").WithField("--out").WithRemedy("name a file for it with --out")
+			t.name = args[0]
+			made, err := t.token()
+			if err != nil {
+				return err
 			}
-			if lasts < 0 {
-				return usagef("%v is no time that a token could last", lasts).WithField("--for")
+			stdout, isFile := st.Stdout.(*os.File)
+			show := t.out == "" && isFile && term.IsTerminal(int(stdout.Fd()))
+			if t.out == "" && !show {
+				return usagef("a token is not printed where it would be kept").WithField("--out").WithRemedy("name a file for it with --out")
 			}
 			if show {
 				return db.reading(c.Context(), func(s store.Store) error {
 					secret := api.NewToken()
-					if err := addToken(c.Context(), st, s, args[0], secret, lasts); err != nil {
+					if err := addToken(c.Context(), st, s, made, secret, t.lasts); err != nil {
 						return err
 					}
 					_, err := fmt.Fprintln(st.Stdout, secret)
 					return err
 				})
 			}
-			path := out
+			path := t.out
 			if !filepath.IsAbs(path) {
 				path = filepath.Join(st.Dir, path)
 			}
 			return db.reading(c.Context(), func(s store.Store) error {
-				return createToken(c.Context(), st, s, args[0], path, lasts)
+				return createToken(c.Context(), st, s, made, path, t.lasts)
 			})
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "file for the token, which must not exist; readable for you only")
-	c.Flags().DurationVar(&lasts, "for", 0, "how long the token is good, such as 720h (default: until it is revoked)")
+	c.Flags().StringVar(&t.role, "role", "", "what it may do: admin, submit, worker or viewer")
+	c.Flags().StringSliceVar(&t.projects, "project", nil, "project that it is for; repeat it; '*' is all (default: default; for admin all)")
+	c.Flags().StringVar(&t.owner, "owner", "", "whose it is; studies made with it belong to the owner (default: NAME)")
+	c.Flags().StringVar(&t.out, "out", "", "file for the token, which must not exist; readable for you only")
+	c.Flags().DurationVar(&t.lasts, "for", 0, "how long the token is good, such as 720h (default: until it is revoked)")
+	completeChoice(c, "role", roleNames()...)
 	return c
 }
 
+func roleNames() []string {
+	var out []string
+	for _, r := range store.Roles() {
+		out = append(out, string(r))
+	}
+	return out
+}
+
+// token checks what was typed.
+func (n *newToken) token() (store.Token, error) {
+	t := store.Token{Project: "default", Name: n.name, Role: store.Role(n.role), Owner: cmp.Or(n.owner, n.name), Projects: n.projects}
+	switch {
+	case n.role == "":
+		return t, usagef("say what the token may do").WithField("--role").WithRemedy("use one of %s; tuner help security explains them", strings.Join(roleNames(), ", "))
+	case cleanName(n.name) != n.name:
+		return t, usagef("%q is no name of a token", n.name).WithRemedy("use letters, digits, '.', '_' and '-'")
+	case cleanName(t.Owner) != t.Owner:
+		return t, usagef("%q is no name of an owner", n.owner).WithField("--owner").WithRemedy("use letters, digits, '.', '_' and '-'")
+	case n.lasts < 0:
+		return t, usagef("%v is no time that a token could last", n.lasts).WithField("--for")
+	}
+	if err := oneOf("role", n.role, roleNames()...); err != nil {
+		return t, err
+	}
+	switch {
+	case slices.Contains(t.Projects, allProjects) && len(t.Projects) > 1:
+		return t, usagef("%s is all projects, and others are named beside it", allProjects).WithField("--project").WithRemedy("keep one of the two")
+	case slices.Contains(t.Projects, allProjects), len(t.Projects) == 0 && t.Role == store.RoleAdmin:
+		t.Projects = nil
+	case len(t.Projects) == 0:
+		t.Projects = []string{"default"}
+	}
+	for _, p := range t.Projects {
+		if p == "" || cleanName(p) != p {
+			return t, usagef("%q is no name of a project", p).WithField("--project").WithRemedy("use letters, digits, '.', '_' and '-'; '*' is all projects")
+		}
+	}
+	slices.Sort(t.Projects)
+	t.Projects = slices.Compact(t.Projects)
+	return t, nil
+}
+
+// allProjects stands for all projects on the command line.
+const allProjects = "*"
+
 // createToken writes a new token to a file that is not there yet.
-func createToken(ctx context.Context, st *State, s store.Store, name, path string, lasts time.Duration) error {
+func createToken(ctx context.Context, st *State, s store.Store, t store.Token, path string, lasts time.Duration) error {
 	secret := api.NewToken()
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -91,25 +161,33 @@ func createToken(ctx context.Context, st *State, s store.Store, name, path strin
 	_, err = f.WriteString(secret + "\n")
 	err = join(err, f.Close())
 	if err == nil {
-		err = addToken(ctx, st, s, name, secret, lasts)
+		err = addToken(ctx, st, s, t, secret, lasts)
 	}
 	if err != nil {
 		return join(err, os.Remove(path))
 	}
-	_, err = fmt.Fprintln(st.Stdout, "the token "+name+" is in "+path)
+	_, err = fmt.Fprintf(st.Stdout, "the token %s (%s, %s) is in %s\n", t.Name, t.Role, projectsOf(&t), path)
 	return err
 }
 
-func addToken(ctx context.Context, st *State, s store.Store, name, secret string, lasts time.Duration) error {
-	if cleanName(name) != name {
-		return usagef("%q is no name of a token", name).WithRemedy("use letters, digits, '.', '_' and '-'")
-	}
-	t := store.Token{Project: "default", Name: name, Hash: api.HashToken(secret), Scopes: []string{store.ScopeAdmin}, Created: st.Now()}
+func addToken(ctx context.Context, st *State, s store.Store, t store.Token, secret string, lasts time.Duration) error {
+	t.Hash, t.Created = api.HashToken(secret), st.Now()
 	if lasts > 0 {
 		t.Expires = t.Created.Add(lasts)
 	}
 	_, err := s.AddToken(ctx, t)
 	return err
+}
+
+// projectsOf says in words what a token is for.
+func projectsOf(t *store.Token) string {
+	switch len(t.Projects) {
+	case 0:
+		return "all projects"
+	case 1:
+		return "project " + t.Projects[0]
+	}
+	return "projects " + strings.Join(t.Projects, " ")
 }
 
 func tokenLsCommand(st *State, db *dbFlags) *cobra.Command {
@@ -135,14 +213,16 @@ func tokenLsCommand(st *State, db *dbFlags) *cobra.Command {
 func printTokens(w *bufio.Writer, st *State, all []store.Token, asJSON bool) error {
 	if asJSON {
 		type row struct {
-			Name    string     `json:"name"`
-			Scopes  []string   `json:"scopes"`
-			Created time.Time  `json:"created"`
-			Expires *time.Time `json:"expires,omitempty"`
+			Name     string     `json:"name"`
+			Role     store.Role `json:"role"`
+			Owner    string     `json:"owner,omitempty"`
+			Projects []string   `json:"projects,omitempty"` // none is all
+			Created  time.Time  `json:"created"`
+			Expires  *time.Time `json:"expires,omitempty"`
 		}
 		rows := []row{}
 		for _, t := range all {
-			r := row{Name: t.Name, Scopes: t.Scopes, Created: t.Created}
+			r := row{Name: t.Name, Role: t.Role, Owner: t.Owner, Projects: t.Projects, Created: t.Created}
 			if !t.Expires.IsZero() {
 				r.Expires = &t.Expires
 			}
@@ -155,7 +235,7 @@ func printTokens(w *bufio.Writer, st *State, all []store.Token, asJSON bool) err
 		return err
 	}
 	now := st.Now()
-	out := [][]string{{"token", "may", "created", "expires"}}
+	out := [][]string{{"token", "role", "owner", "projects", "created", "expires"}}
 	for _, t := range all {
 		expires := "never"
 		switch {
@@ -165,7 +245,7 @@ func printTokens(w *bufio.Writer, st *State, all []store.Token, asJSON bool) err
 		default:
 			expires = "has expired"
 		}
-		out = append(out, []string{t.Name, strings.Join(t.Scopes, " "), formatAge(t.Created, now), expires})
+		out = append(out, []string{t.Name, string(t.Role), orDefault(t.Owner, "-"), orDefault(strings.Join(t.Projects, " "), "all"), formatAge(t.Created, now), expires})
 	}
 	table(w, out)
 	return nil
@@ -233,7 +313,7 @@ func ensureToken(ctx context.Context, st *State, s store.Store, path string) (st
 	if err != nil {
 		return "", join(usagef("cannot write the token %s: %w", path, err), os.Remove(temp.Name()))
 	}
-	err = addToken(ctx, st, s, firstToken, secret, 0)
+	err = addToken(ctx, st, s, store.Token{Project: "default", Name: firstToken, Role: store.RoleAdmin, Owner: firstToken}, secret, 0)
 	if types.CodeOf(err) == types.Conflict { // another server on this database was faster, on another machine
 		return "the first token lies where the first server of this database was started", os.Remove(path)
 	}
@@ -243,7 +323,7 @@ func ensureToken(ctx context.Context, st *State, s store.Store, path string) (st
 // knownTokenFile says whether the file beside the database has a token that is
 // good.
 func knownTokenFile(ctx context.Context, s store.Store, path string) (string, error) {
-	const other = "make one with: tuner token create NAME --out FILE"
+	const other = "make one with: tuner token create NAME --role admin --out FILE"
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "the first token is not in " + path + " any more; " + other, nil
