@@ -117,18 +117,15 @@ var errEnough = errors.New("the page is full")
 
 func (s *Server) eventPage(ctx context.Context, st trial.Study, from int64, in *eventsInput) (types.EventPage, error) {
 	page := types.EventPage{Events: []types.Event{}}
-	wait := time.Duration(0)
-	if in.Wait != "" {
-		var err error
-		if wait, err = time.ParseDuration(in.Wait); err != nil || wait < 0 {
-			return page, types.Errorf(types.Invalid, "%q is no duration", in.Wait).WithField("wait").WithRemedy("write it as in 30s")
-		}
+	wait, err := s.waitOf(in.Wait)
+	if err != nil {
+		return page, err
 	}
 	ctx, done := s.waiting(ctx)
 	defer done()
 	f, leave := s.follow(st.ID, st.NextSeq)
 	defer leave()
-	deadline := time.NewTimer(min(wait, s.cfg.MaxWait))
+	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	for {
 		_, news, _, gone := f.since(from) // before the store is read

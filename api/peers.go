@@ -108,10 +108,10 @@ func joinNext(err error, next echo.HandlerFunc, c echo.Context) error {
 // liveReads are what follows a study's path in requests that only read, and
 // which the owner answers from its memory. Others are answered from the database,
 // which has all that was acknowledged.
-var liveReads = []string{"events", "signals"}
+var liveReads = []string{"events", "signal"}
 
 // waitingCalls end the paths of requests that wait for something.
-var waitingCalls = []string{"leases", "heartbeat", "ask", "events", "signals"}
+var waitingCalls = []string{"leases", "heartbeat", "ask", "events", "signal"}
 
 // subject finds the study that a request changes or waits for; none is "". The
 // body is returned if it had to be read for that.

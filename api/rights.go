@@ -73,6 +73,7 @@ var operations = map[string]access{
 	"reportAsked": {needs: run},
 
 	"events": {needs: read},
+	"signal": {needs: read, attempt: true},
 }
 
 // may reports whether a role has a right. What it does not list is refused.

@@ -41,6 +41,7 @@ type Engine interface {
 	// Owns and Elsewhere tell which process has a study; see Peers.
 	Owns(id int64) bool
 	Elsewhere(ctx context.Context, id int64) (owner, addr string, err error)
+	Signal(ctx context.Context, study, number int64, attempt int, wait time.Duration) (types.Signal, error)
 	// Watch returns a channel that is closed when something of the study has been
 	// stored; nil if that is not heard of here.
 	Watch(study int64) <-chan struct{}
@@ -164,6 +165,7 @@ func (s *Server) routes() {
 	s.attemptRoutes()
 	s.askRoutes()
 	s.eventRoutes()
+	s.signalRoutes()
 }
 
 // Handler is the server without a listener.

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/gotuner/tuner/api/types"
 )
@@ -34,6 +36,19 @@ func (c *Client) ReportAsked(ctx context.Context, study, number int64, body type
 	}
 	var out types.Decision
 	err := c.change(ctx, study, 0, body, &out, "trials", strconv.FormatInt(number, 10), "reports")
+	return out, err
+}
+
+// Signal tells whether an attempt of a trial (0: the last) has to end, waiting up
+// to wait for that.
+func (c *Client) Signal(ctx context.Context, study, number int64, attempt int, wait types.Duration) (types.Signal, error) {
+	path, err := c.path(study, "trials", strconv.FormatInt(number, 10), "signal")
+	if err != nil {
+		return types.Signal{}, err
+	}
+	q := url.Values{"attempt": {strconv.Itoa(attempt)}, "wait": {time.Duration(wait).String()}}
+	var out types.Signal
+	err = c.patient(ctx, request{method: http.MethodGet, path: path, query: q, wait: wait}, &out)
 	return out, err
 }
 

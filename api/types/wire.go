@@ -145,3 +145,14 @@ type Fault struct {
 	Field   string `json:"field"`
 	Message string `json:"message"`
 }
+
+// Signal tells whether an attempt has to end.
+type Signal struct {
+	// Attempt is the one that this is about; 0 if the trial has none yet.
+	Attempt int  `json:"attempt"`
+	Stop    bool `json:"stop"`
+	// Kind is pruned, cancelled, timeout, interrupted or superseded, and Reason
+	// says why in words, if Stop.
+	Kind   StopKind `json:"kind,omitempty"`
+	Reason string   `json:"reason,omitempty"`
+}
