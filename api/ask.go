@@ -60,7 +60,7 @@ func (s *Server) ask(ctx context.Context, in *askInput) (*askOutput, error) {
 	var out askOutput
 	err := s.withStudy(ctx, in.StudyName, func(id int64) error {
 		req, err := outsider(types.LeaseRequest{Study: b.Study, Worker: cmp.Or(b.Worker, types.ExecutorAsk), Key: b.Key, Wait: b.Wait,
-			TTL: types.Duration(ttl), Max: b.N}, id, s.cfg.MaxWait)
+			TTL: types.Duration(ttl), Max: b.N, Labels: b.Labels}, id, s.cfg.MaxWait)
 		if err != nil {
 			return err
 		}

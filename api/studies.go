@@ -176,8 +176,8 @@ func (s *Server) control(ctx context.Context, name StudyName, req types.ControlR
 
 func (s *Server) patchStudy(ctx context.Context, in *patchInput) (*studyOutput, error) {
 	b := in.Body
-	req := types.ControlRequest{Key: b.Key, Reason: b.Reason, Budget: b.Budget, Parallelism: b.Parallelism}
-	limits := b.Budget != nil || b.Parallelism != nil
+	req := types.ControlRequest{Key: b.Key, Reason: b.Reason, Budget: b.Budget, Parallelism: b.Parallelism, Require: b.Require}
+	limits := b.Budget != nil || b.Parallelism != nil || b.Require != nil
 	switch {
 	case limits && b.State != "":
 		return nil, types.Errorf(types.Invalid, "state and limits are changed one after the other").WithField("state").
@@ -194,7 +194,7 @@ func (s *Server) patchStudy(ctx context.Context, in *patchInput) (*studyOutput, 
 		req.Kind = types.StopStudy
 	default:
 		return nil, types.Errorf(types.Invalid, "%q is no state that can be set", b.State).WithField("state").
-			WithRemedy("use active, paused or stopped; or give budget or parallelism")
+			WithRemedy("use active, paused or stopped; or give budget, parallelism or require")
 	}
 	r, err := s.control(ctx, in.StudyName, req)
 	return &studyOutput{r.Study}, err

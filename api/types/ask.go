@@ -17,6 +17,8 @@ type AskBody struct {
 	Wait Duration `json:"wait,omitempty"`
 	// Worker is shown with the attempts; "" means "ask".
 	Worker string `json:"worker,omitempty"`
+	// Labels are what the caller has, where the study requires some.
+	Labels map[string]string `json:"labels,omitempty"`
 	// Key makes the request idempotent: the same key answers as the first time.
 	Key string `json:"key,omitempty" maxLength:"256"`
 	// Study is the ID of the study, which the study of that name must have; 0 is

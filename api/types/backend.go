@@ -32,6 +32,9 @@ type LeaseRequest struct {
 	Texts bool `json:"texts,omitempty"`
 	// Max is how many trials the caller takes at once; 0 means 1.
 	Max int `json:"max,omitempty"`
+	// Labels are what the worker has, such as gpu=a100. A study that requires a
+	// label (StudySpec.Require) gives trials only to those who have it.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // LeaseStatus says what a LeaseReply holds.

@@ -19,7 +19,7 @@ const (
 	PauseStudy ControlKind = "pause"
 	// ResumeStudy goes on.
 	ResumeStudy ControlKind = "resume"
-	// Edit changes Budget and Parallelism where given.
+	// Edit changes Budget, Parallelism and Require where given.
 	Edit ControlKind = "edit"
 	// RemoveStudy deletes the study and all that belongs to it.
 	RemoveStudy ControlKind = "remove"
@@ -37,6 +37,8 @@ type ControlRequest struct {
 	Reason      string          `json:"reason,omitempty"`
 	Budget      *Budget         `json:"budget,omitempty"`
 	Parallelism *int            `json:"parallelism,omitempty"`
+	// Require replaces the labels that workers must have; empty and not nil: none.
+	Require map[string]string `json:"require,omitzero"`
 }
 
 // FinishedTrial is a result from elsewhere.

@@ -80,6 +80,9 @@ type StudySpec struct {
 	// Run says how an executor runs a trial; empty for in-process functions
 	// and ask/tell.
 	Run *RunSpec `json:"run,omitempty"`
+	// Require are the labels that a worker must have to be given a trial, such as
+	// gpu=a100; each with the same value. At most 64.
+	Require map[string]string `json:"require,omitempty"`
 	// Extend accepts a changed space of an existing study; it is not stored.
 	Extend bool `json:"extend,omitempty"`
 	// Attributes are the user's own notes.

@@ -20,6 +20,8 @@ type StudyPatch struct {
 	// Budget replaces the whole budget.
 	Budget      *Budget `json:"budget,omitempty"`
 	Parallelism *int    `json:"parallelism,omitempty"`
+	// Require replaces the labels that workers must have; {} is none.
+	Require map[string]string `json:"require,omitzero" required:"false"`
 	// Key makes the request idempotent: the same key answers as the first time.
 	Key string `json:"key,omitempty"`
 }

@@ -85,6 +85,9 @@ type Config struct {
 	// name adopts what ran before.
 	Worker string
 	Node   string
+	// Labels are what this machine has, such as gpu=a100; a study that requires
+	// others gives it no trials.
+	Labels map[string]string
 	// Estate are attempts of another worker that is gone, as Backend.Adopt
 	// returned them. If there are any, the agent runs these to their end instead
 	// of asking for its own, and takes no other trials.
@@ -299,7 +302,7 @@ func (a *Agent) giveBack(ctx context.Context, ls []types.Lease) {
 }
 
 func (a *Agent) leaseRequest() types.LeaseRequest {
-	return types.LeaseRequest{Study: a.cfg.Study, Worker: a.cfg.Worker, Key: a.cfg.NewKey(),
+	return types.LeaseRequest{Study: a.cfg.Study, Worker: a.cfg.Worker, Labels: a.cfg.Labels, Key: a.cfg.NewKey(),
 		Executor: a.cfg.ExecutorName, Node: a.cfg.Node, Texts: a.cfg.Texts}
 }
 

@@ -98,7 +98,7 @@ func settled(a, b types.StudySpec) []string {
 		a, b any
 	}{{"space", a.Space, b.Space}, {"algorithm", a.Algorithm, b.Algorithm}, {"stopper", a.Stopper, b.Stopper},
 		{"strategy", a.Strategy, b.Strategy}, {"retries", a.Retries, b.Retries}, {"points to try", a.Try, b.Try},
-		{"way of running trials", a.Run, b.Run}} {
+		{"way of running trials", a.Run, b.Run}, {"required labels", a.Require, b.Require}} {
 		if !same(f.a, f.b) {
 			out = append(out, f.name)
 		}
@@ -196,6 +196,9 @@ func mergeRest(m *types.StudySpec, spec types.StudySpec) {
 	set(&m.Parallelism, spec.Parallelism)
 	set(&m.Retries, spec.Retries)
 	set(&m.Strategy, spec.Strategy)
+	if spec.Require != nil {
+		m.Require = spec.Require
+	}
 	for _, t := range spec.Try {
 		if !slices.ContainsFunc(m.Try, func(o types.Params) bool { return slices.Equal(o, t) }) {
 			m.Try = append(slices.Clip(m.Try), t)

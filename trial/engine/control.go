@@ -265,7 +265,7 @@ func (s *study) stopStudy(tx *txn, reason string) {
 	s.setState(tx, types.StudyStopped, reason)
 }
 
-// edit changes budget and parallelism where given.
+// edit changes budget, parallelism and required labels where given.
 func (s *study) edit(tx *txn, req types.ControlRequest) error {
 	spec := s.st.Spec
 	if req.Budget != nil {
@@ -274,10 +274,13 @@ func (s *study) edit(tx *txn, req types.ControlRequest) error {
 	if req.Parallelism != nil {
 		spec.Parallelism = *req.Parallelism
 	}
+	if req.Require != nil {
+		spec.Require = req.Require
+	}
 	if err := checkSpec(spec); err != nil {
 		return err
 	}
-	if sameBudget(spec.Budget, s.st.Spec.Budget) && spec.Parallelism == s.st.Spec.Parallelism {
+	if sameBudget(spec.Budget, s.st.Spec.Budget) && spec.Parallelism == s.st.Spec.Parallelism && maps.Equal(spec.Require, s.st.Spec.Require) {
 		return nil
 	}
 	s.st.Spec = spec

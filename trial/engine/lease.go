@@ -54,6 +54,9 @@ func lease(ctx context.Context, e *Engine, kind string, req types.LeaseRequest, 
 
 // lease hands out up to req.Max trials.
 func (s *study) lease(ctx context.Context, tx *txn, req types.LeaseRequest) (types.LeaseReply, error) {
+	if err := fits(s.st.Spec.Require, req.Labels); err != nil {
+		return types.LeaseReply{}, err
+	}
 	if req.Key != "" {
 		if again := s.leasesOf(req); len(again) > 0 {
 			return types.LeaseReply{Status: types.LeaseGranted, Leases: again}, nil

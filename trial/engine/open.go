@@ -167,6 +167,9 @@ func checkSpec(spec types.StudySpec) error {
 			return types.Errorf(types.Invalid, "%q is no goal", o.Goal).WithField(field).WithRemedy("use min or max")
 		}
 	}
+	if err := checkLabels("require", spec.Require); err != nil {
+		return err
+	}
 	b := spec.Budget
 	for _, n := range []struct {
 		field string
