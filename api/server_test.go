@@ -335,6 +335,13 @@ func TestByHand(t *testing.T) {
 	if st.State != types.StudyActive {
 		t.Errorf("after its budget was raised the study is %s", st.State)
 	}
+	for range 2 {
+		f.gets(200, http.MethodPatch, studies+"/s", `{"space":{"parameters":[{"name":"x","type":"float","low":0.0,"high":2.0}]},"key":"wider"}`, &st)
+		if st.SpaceVersion != 2 || !strings.Contains(string(st.Spec.Space), "2.0") {
+			t.Errorf("the wider space: %+v", st)
+		}
+	}
+	f.refuses(422, types.Invalid, http.MethodPatch, studies+"/s", `{"space":{"parameters":[{"name":"x","type":"float","low":0.0}]}}`, nil)
 	f.gets(200, http.MethodPatch, studies+"/s", `{"state":"paused"}`, &st)
 	if st.State != types.StudyPaused || len(st.Best) != 1 || st.Counts.Completed != 5 {
 		t.Errorf("the study is %+v", st)

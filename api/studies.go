@@ -66,7 +66,7 @@ func (s *Server) studyRoutes() {
 	handle(s, huma.Operation{OperationID: "study", Method: http.MethodGet, Path: studyPath, Tags: tags,
 		Summary: "A study as it is now"}, s.getStudy)
 	handle(s, huma.Operation{OperationID: "patchStudy", Method: http.MethodPatch, Path: studyPath, Tags: tags,
-		Summary: "Pause, resume or stop a study, or change its budget and parallelism"}, s.patchStudy)
+		Summary: "Pause, resume or stop a study, or change its budget, parallelism, required labels and space"}, s.patchStudy)
 	handle(s, huma.Operation{OperationID: "removeStudy", Method: http.MethodDelete, Path: studyPath, Tags: tags,
 		Summary: "Delete a study and all that belongs to it; none of its trials may run", DefaultStatus: http.StatusOK}, s.removeStudy)
 	handle(s, huma.Operation{OperationID: "spaces", Method: http.MethodGet, Path: studyPath + "/spaces", Tags: tags,
@@ -177,7 +177,10 @@ func (s *Server) control(ctx context.Context, name StudyName, req types.ControlR
 func (s *Server) patchStudy(ctx context.Context, in *patchInput) (*studyOutput, error) {
 	b := in.Body
 	req := types.ControlRequest{Key: b.Key, Reason: b.Reason, Budget: b.Budget, Parallelism: b.Parallelism, Require: b.Require}
-	limits := b.Budget != nil || b.Parallelism != nil || b.Require != nil
+	if string(b.Space) != "null" {
+		req.Space = b.Space
+	}
+	limits := b.Budget != nil || b.Parallelism != nil || b.Require != nil || len(req.Space) > 0
 	switch {
 	case limits && b.State != "":
 		return nil, types.Errorf(types.Invalid, "state and limits are changed one after the other").WithField("state").
@@ -194,7 +197,7 @@ func (s *Server) patchStudy(ctx context.Context, in *patchInput) (*studyOutput, 
 		req.Kind = types.StopStudy
 	default:
 		return nil, types.Errorf(types.Invalid, "%q is no state that can be set", b.State).WithField("state").
-			WithRemedy("use active, paused or stopped; or give budget, parallelism or require")
+			WithRemedy("use active, paused or stopped; or give budget, parallelism, require or space")
 	}
 	r, err := s.control(ctx, in.StudyName, req)
 	return &studyOutput{r.Study}, err

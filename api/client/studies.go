@@ -191,7 +191,8 @@ func (c *Client) Control(ctx context.Context, req types.ControlRequest) (types.C
 		case types.ResumeStudy:
 			patch.State = types.StudyActive
 		default:
-			patch.Reason, patch.Budget, patch.Parallelism, patch.Require = "", req.Budget, req.Parallelism, req.Require
+			patch.Reason, patch.Budget, patch.Parallelism = "", req.Budget, req.Parallelism
+			patch.Require, patch.Space = req.Require, req.Space
 		}
 		err = change(http.MethodPatch, patch, &out.Study)
 	case types.RemoveStudy:

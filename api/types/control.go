@@ -1,6 +1,9 @@
 package types
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // ControlKind is what a ControlRequest asks for.
 type ControlKind string
@@ -19,7 +22,7 @@ const (
 	PauseStudy ControlKind = "pause"
 	// ResumeStudy goes on.
 	ResumeStudy ControlKind = "resume"
-	// Edit changes Budget, Parallelism and Require where given.
+	// Edit changes Budget, Parallelism, Require and Space where given.
 	Edit ControlKind = "edit"
 	// RemoveStudy deletes the study and all that belongs to it.
 	RemoveStudy ControlKind = "remove"
@@ -37,6 +40,9 @@ type ControlRequest struct {
 	Reason      string          `json:"reason,omitempty"`
 	Budget      *Budget         `json:"budget,omitempty"`
 	Parallelism *int            `json:"parallelism,omitempty"`
+	// Space becomes the next version of the space; trials that are not valid in it
+	// stay, and the algorithm does not see them any more.
+	Space json.RawMessage `json:"space,omitempty"`
 	// Require replaces the labels that workers must have; empty and not nil: none.
 	Require map[string]string `json:"require,omitzero"`
 }

@@ -12,7 +12,7 @@ type StudyPage struct {
 	Next string `json:"next,omitempty"`
 }
 
-// StudyPatch changes a study: either its state or its limits.
+// StudyPatch changes a study: either its state, or its limits and its space.
 type StudyPatch struct {
 	// State is active, paused or stopped.
 	State  StudyState `json:"state,omitempty"`
@@ -20,6 +20,10 @@ type StudyPatch struct {
 	// Budget replaces the whole budget.
 	Budget      *Budget `json:"budget,omitempty"`
 	Parallelism *int    `json:"parallelism,omitempty"`
+	// Space becomes the next version of the space, wider, narrower or with other
+	// parameters. Trials that are not valid in it stay, but the algorithm does not
+	// see them any more; those that run go on.
+	Space json.RawMessage `json:"space,omitempty"`
 	// Require replaces the labels that workers must have; {} is none.
 	Require map[string]string `json:"require,omitzero" required:"false"`
 	// Key makes the request idempotent: the same key answers as the first time.

@@ -38,10 +38,7 @@ func (s *study) goOn(ctx context.Context, tx *txn, spec types.StudySpec) (types.
 	tx.retire = c.next != nil || !same(c.spec.Algorithm, s.st.Spec.Algorithm) || !same(c.spec.Stopper, s.st.Spec.Stopper)
 	s.st.Spec = c.spec
 	if c.next != nil {
-		s.spaces = append(s.spaces, c.next)
-		s.st.Space, s.st.SpaceVersion = c.next, len(s.spaces)
-		s.put(store.AddSpace{Version: s.st.SpaceVersion, JSON: c.spec.Space, Time: tx.now})
-		s.emit(trial.Event{Kind: trial.EventSpace, Trial: -1, Time: tx.now, Space: c.next})
+		s.newSpace(tx, c.next)
 	}
 	s.exhausted = false
 	if s.st.State == types.StudyActive && s.counts.Running > 0 { // it never paused

@@ -20,7 +20,7 @@ import (
 // answer already.
 func (s *study) control(ctx context.Context, tx *txn, req types.ControlRequest) (types.ControlReply, error) {
 	if req.Key == "" {
-		return s.command(tx, req)
+		return s.command(ctx, tx, req)
 	}
 	key, known, err := s.request(ctx, tx, req.Key, req)
 	if err != nil {
@@ -31,7 +31,7 @@ func (s *study) control(ctx context.Context, tx *txn, req types.ControlRequest) 
 		err := json.Unmarshal(key.Response, &reply)
 		return reply, err
 	}
-	if reply, err = s.command(tx, req); err != nil {
+	if reply, err = s.command(ctx, tx, req); err != nil {
 		return reply, err
 	}
 	s.remember(key, reply)
@@ -83,7 +83,7 @@ func (s *study) request(ctx context.Context, tx *txn, name string, req any) (key
 }
 
 // command is control without a key.
-func (s *study) command(tx *txn, req types.ControlRequest) (types.ControlReply, error) {
+func (s *study) command(ctx context.Context, tx *txn, req types.ControlRequest) (types.ControlReply, error) {
 	from := s.st.NextNumber
 	var reply types.ControlReply
 	var err error
@@ -101,7 +101,7 @@ func (s *study) command(tx *txn, req types.ControlRequest) (types.ControlReply, 
 	case types.ResumeStudy:
 		s.setState(tx, types.StudyActive, "")
 	case types.Edit:
-		err = s.edit(tx, req)
+		err = s.edit(ctx, tx, req)
 	case types.RemoveStudy:
 		if s.counts.Running > 0 {
 			err = types.Errorf(types.Conflict, "%d trials of %s run", s.counts.Running, s.st.Spec.Name).WithRemedy("stop it first: tuner stop %s", s.st.Spec.Name)
@@ -265,30 +265,3 @@ func (s *study) stopStudy(tx *txn, reason string) {
 	s.setState(tx, types.StudyStopped, reason)
 }
 
-// edit changes budget, parallelism and required labels where given.
-func (s *study) edit(tx *txn, req types.ControlRequest) error {
-	spec := s.st.Spec
-	if req.Budget != nil {
-		spec.Budget = *req.Budget
-	}
-	if req.Parallelism != nil {
-		spec.Parallelism = *req.Parallelism
-	}
-	if req.Require != nil {
-		spec.Require = req.Require
-	}
-	if err := checkSpec(spec); err != nil {
-		return err
-	}
-	if sameBudget(spec.Budget, s.st.Spec.Budget) && spec.Parallelism == s.st.Spec.Parallelism && maps.Equal(spec.Require, s.st.Spec.Require) {
-		return nil
-	}
-	s.st.Spec = spec
-	s.put(store.PutStudy{Spec: spec, State: s.st.State, Reason: s.st.Reason})
-	if s.st.State == types.StudyFinished && s.spent() == "" && s.late(tx) == "" {
-		s.setState(tx, types.StudyActive, "")
-	}
-	s.emit(trial.Event{Kind: trial.EventStudy, Trial: -1, Time: tx.now,
-		Detail: detail("edit", fmt.Sprintf("trials %d, parallelism %d", spec.Budget.Trials, spec.Parallelism))})
-	return nil
-}
