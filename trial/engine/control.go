@@ -264,4 +264,3 @@ func (s *study) stopStudy(tx *txn, reason string) {
 	}
 	s.setState(tx, types.StudyStopped, reason)
 }
-
