@@ -67,6 +67,10 @@ var peers = []peer{
 	{name: "optuna-cmaes", driver: []string{"driver_optuna.py", "cmaes"}, venv: "core", pkg: "optuna", doc: "Optuna's CMA-ES"},
 	{name: "optuna-auto", driver: []string{"driver_optuna.py", "auto"}, venv: "core", pkg: "optuna", doc: "the rule of OptunaHub's AutoSampler"},
 	{name: "optuna-random", driver: []string{"driver_optuna.py", "random"}, venv: "core", pkg: "optuna", doc: "Optuna's random sampler"},
+	{name: "optuna-tpe+none", driver: []string{"driver_optuna.py", "tpe"}, venv: "core", pkg: "optuna", doc: "Optuna's default sampler on learning curves"},
+	{name: "optuna-tpe+median", driver: []string{"driver_optuna.py", "tpe", "median"}, venv: "core", pkg: "optuna", doc: "the same with its MedianPruner"},
+	{name: "optuna-tpe+halving", driver: []string{"driver_optuna.py", "tpe", "halving"}, venv: "core", pkg: "optuna", doc: "the same with its SuccessiveHalvingPruner"},
+	{name: "optuna-tpe+hyperband", driver: []string{"driver_optuna.py", "tpe", "hyperband"}, venv: "core", pkg: "optuna", doc: "the same with its HyperbandPruner"},
 	{name: "cmaes-ipop", driver: []string{"driver_cmaes.py", "ipop"}, venv: "core", pkg: "cmaes", doc: "the cmaes package, populations doubled at restarts"},
 	{name: "cmaes-bipop", driver: []string{"driver_cmaes.py", "bipop"}, venv: "core", pkg: "cmaes", doc: "the cmaes package, large and small populations in turn"},
 	{name: "hyperopt-tpe", driver: []string{"driver_hyperopt.py", "tpe"}, venv: "core", pkg: "hyperopt", doc: "Hyperopt's TPE"},
@@ -120,7 +124,7 @@ type pool struct {
 func (p *pool) contender() runner.Contender {
 	c := runner.Contender{
 		Name: p.peer.name, Version: p.version, Doc: p.peer.doc, Peer: true,
-		Check: p.check, Open: p.open, Close: p.close,
+		Check: p.check, Open: p.open, Close: p.close, Curves: runner.HasStopper(p.peer.name),
 	}
 	if p.peer.revision > 0 {
 		c.Version += "+driver" + strconv.Itoa(p.peer.revision)

@@ -1,4 +1,5 @@
-"""Optuna. The argument is the sampler: tpe, gp, cmaes, random or auto.
+"""Optuna. The argument is the sampler: tpe, gp, cmaes, random or auto; a second
+one is the pruner: hyperband, halving or median, each with Optuna's defaults.
 
 Spaces are define-by-run: what is active is asked for trial by trial. Choices
 are passed by index, ordinals as integers. A trial without a value fails.
@@ -16,6 +17,7 @@ import warnings
 import numpy
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
@@ -39,10 +41,11 @@ def distribution(axis):
 class Tuner:
     version = optuna.__version__
 
-    def __init__(self, study, sampler):
+    def __init__(self, study, sampler, pruner=NopPruner):
         self.space = study.space
         self.distributions = {p.name: distribution(p.axis) for p in self.space.free}
-        self.study = optuna.create_study(direction="minimize", sampler=sampler(seed=study.seed))
+        self.study = optuna.create_study(
+            direction="minimize", sampler=sampler(seed=study.seed), pruner=pruner(), study_name="study")
 
     def ask(self):
         trial, params = self.study.ask(), {}
@@ -64,6 +67,13 @@ class Tuner:
             self.study.tell(trial, state=TrialState.FAIL)
         else:
             self.study.tell(trial, value)
+
+    def report(self, trial, step, value):
+        trial.report(value, step)
+        return trial.should_prune()
+
+    def prune(self, trial):
+        self.study.tell(trial, state=TrialState.PRUNED)
 
     def preload(self, trials):
         if isinstance(self.study.sampler, CmaEsSampler):
@@ -113,8 +123,10 @@ class Auto(Tuner):
         return CmaEsSampler(seed=seed, source_trials=first)
 
 
+pruners = {"hyperband": HyperbandPruner, "halving": SuccessiveHalvingPruner, "median": MedianPruner}
 samplers = {"tpe": TPESampler, "gp": GPSampler, "cmaes": CmaEsSampler, "random": RandomSampler}
 
 if __name__ == "__main__":
-    which = sys.argv[1]
-    serve("optuna-" + which, Auto if which == "auto" else lambda study: Tuner(study, samplers[which]), warm_up=12)
+    which, rule = sys.argv[1], pruners[sys.argv[2]] if len(sys.argv) > 2 else NopPruner
+    serve("-".join(["optuna"] + sys.argv[1:]),
+          Auto if which == "auto" else lambda study: Tuner(study, samplers[which], rule), warm_up=12)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -258,12 +259,13 @@ func TestInstalledPeers(t *testing.T) {
 					t.Error(err)
 				}
 			})
+			takes := takes[bare(c.Name)]
 			for name := range spaces {
 				t.Run(name, func(t *testing.T) {
 					sp := parse(t, name)
 					study := runner.Study{Name: name, Space: sp, Seed: 5, Budget: 16, Workers: 3, Deterministic: name != "floats"}
 					s, err := c.Open(t.Context(), study)
-					if !slices.Contains(takes[c.Name], name) {
+					if !slices.Contains(takes, name) {
 						if types.CodeOf(err) != types.Unsupported {
 							t.Errorf("it is not refused: %v", err)
 						}
@@ -337,4 +339,67 @@ func TestPreload(t *testing.T) {
 			}
 		}
 	})
+}
+
+// bare is the name of a contender without its stopper.
+func bare(name string) string {
+	name, _, _ = strings.Cut(name, "+")
+	return name
+}
+
+// The pruners end trials that cannot win, and only those.
+func TestPruners(t *testing.T) {
+	if testing.Short() {
+		t.Skip("running the peers takes a while")
+	}
+	for _, c := range Contenders(Config{}) {
+		if !c.Curves {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			if err := c.Check(t.Context()); err != nil {
+				t.Skip(err)
+			}
+			t.Cleanup(func() {
+				if err := c.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			study := runner.Study{Name: c.Name, Space: parse(t, "floats"), Seed: 5, Budget: 30, Workers: 1, Deterministic: true}
+			s, err := c.Open(t.Context(), study)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			r := s.(runner.Reporter)
+			stopped := 0
+			for i := range 30 {
+				trials, err := s.Ask(t.Context(), 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n, level := trials[0].Number, float64(i%10) // trial 0 is the best
+				stop := false
+				for step := int64(1); step <= 9 && !stop; step++ {
+					if stop, err = r.Report(t.Context(), n, step, level-float64(step)/100); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if !stop {
+					err = s.Tell(t.Context(), n, level)
+				} else if err = r.Prune(t.Context(), n); i == 0 {
+					t.Error("the best trial was ended")
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if stop {
+					stopped++
+				}
+			}
+			if (stopped > 0) == strings.HasSuffix(c.Name, "+none") {
+				t.Errorf("%d trials were ended", stopped)
+			}
+		})
+	}
 }

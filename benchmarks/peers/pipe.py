@@ -8,6 +8,8 @@ A driver has a function that opens a study and hands it to serve:
         def tell(self, handle, params, value): # value is None where it has none
         def recommend(self): ...               # optional -> handle or None
         def preload(self, trials): ...         # optional; [(params, value), ...]
+        def report(self, handle, step, value): # optional -> whether to stop there
+        def prune(self, handle): ...           # with report: the trial was stopped
 
     serve("name", lambda study: Tuner(study))
 
@@ -110,10 +112,26 @@ class Session:
         v = float((metrics or {}).get(self.study.metric, math.nan))
         return v if math.isfinite(v) else None
 
+    def report(self, request):
+        if not hasattr(self.tuner, "report"):
+            return fault("unsupported", "the driver has no report")
+        number = request.get("number", 0)
+        if number not in self.pending:
+            return fault("conflict", "trial %s is not pending" % number)
+        value = self.value(request.get("metrics"))
+        with self.clock:
+            stop = self.tuner.report(self.pending[number][0], request["step"], value)
+        return {"stop": bool(stop)}
+
     def tell(self, request):
         number = request.get("number", 0)
         if number not in self.pending:
             return fault("conflict", "trial %s is not pending" % number)
+        if request.get("state") == "pruned" and hasattr(self.tuner, "prune"):
+            handle, _ = self.pending.pop(number)
+            with self.clock:
+                self.tuner.prune(handle)
+            return {}
         value = self.value(request.get("metrics"))
         if request.get("state", "completed") not in ("", "completed"):
             value = None
@@ -154,7 +172,7 @@ def answer(name, open_study, session, request):
         return session, {"name": name, "version": session.tuner.version}
     if op == "close":
         return None, {}
-    ops = {"ask": "ask", "tell": "tell", "best": "recommend", "preload": "preload"}
+    ops = {"ask": "ask", "tell": "tell", "best": "recommend", "preload": "preload", "report": "report"}
     if op not in ops:
         return session, fault("unsupported", "the driver has no op %r" % op)
     if session is None:

@@ -14,6 +14,7 @@ var (
 	_ runner.Searcher  = (*searcher)(nil)
 	_ runner.Coster    = (*searcher)(nil)
 	_ runner.Preloader = (*searcher)(nil)
+	_ runner.Reporter  = (*searcher)(nil)
 )
 
 // searcher is a study in a child.
@@ -107,6 +108,23 @@ func (s *searcher) Tell(ctx context.Context, number int64, value float64) error 
 		r.Metrics = map[string]types.Float{runner.Metric: types.Float(value)}
 	}
 	_, err := s.call(ctx, r)
+	return err
+}
+
+// Report implements runner.Reporter.
+func (s *searcher) Report(ctx context.Context, number, step int64, value float64) (stop bool, err error) {
+	reply, err := s.call(ctx, request{PipeRequest: types.PipeRequest{
+		Op: types.PipeReport, Number: number, Step: &step, Metrics: map[string]types.Float{runner.Metric: types.Float(value)},
+	}})
+	if err != nil {
+		return false, err
+	}
+	return reply.Stop, nil
+}
+
+// Prune implements runner.Reporter.
+func (s *searcher) Prune(ctx context.Context, number int64) error {
+	_, err := s.call(ctx, request{PipeRequest: types.PipeRequest{Op: types.PipeTell, Number: number, State: types.Pruned}})
 	return err
 }
 

@@ -94,6 +94,7 @@ func functionProblems() []*Problem {
 		plantedProblem("conditional", "models", "a choice of four models, each with settings of its own", modelParams(), 0),
 		plantedProblem("conditional", "models-rippled", "the same with many local optima", modelParams(), 0.02),
 		plantedProblem("conditional", "layers", "a network of one to four layers, each with settings of its own", layerParams(), 0),
+		learningProblem(),
 	)
 }
 

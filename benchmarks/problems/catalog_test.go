@@ -2,6 +2,7 @@ package problems
 
 import (
 	"flag"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,7 +86,7 @@ func TestNamesAreStable(t *testing.T) {
 	if d := cmp.Diff(string(want), b.String()); d != "" {
 		t.Errorf("the list of problems has changed (-update accepts it):\n%s", d)
 	}
-	want2 := []string{"bbob5", "bbob20", "classic", "noisy", "mixed", "conditional", "tables", "surrogates", "curves"}
+	want2 := []string{"bbob5", "bbob20", "classic", "noisy", "mixed", "conditional", "curves", "tables", "surrogates"}
 	if d := cmp.Diff(want2, c.Groups()); d != "" {
 		t.Error(d)
 	}
@@ -190,6 +191,36 @@ func TestInstanceFor(t *testing.T) {
 	for seed, want := range map[int64]int{1: 1, 15: 15, 16: 1, 20: 5, 0: 15, -1: 14} {
 		if got := p.InstanceFor(seed); got != want {
 			t.Errorf("seed %d takes instance %d, not %d", seed, got, want)
+		}
+	}
+}
+
+func TestCurveAt(t *testing.T) {
+	c, err := Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.Find("learning")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for instance := 1; instance <= 15; instance++ {
+		in, err := p.Open(instance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := rand.New(rand.NewPCG(1, uint64(instance)))
+		for range 100 {
+			q := in.Space().Sample(r)
+			curve := in.Curve(nil, q)
+			for i, v := range curve {
+				if w := in.CurveAt(q, i+1); w != v && (w == w || v == v) {
+					t.Fatalf("step %d: %g in the curve, %g alone", i+1, v, w)
+				}
+			}
+			if v, o := in.Evaluate(q), in.optimum; v < o {
+				t.Fatalf("%v has %g, the optimum is %g", q, v, o)
+			}
 		}
 	}
 }

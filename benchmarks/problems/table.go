@@ -155,3 +155,7 @@ func (m *measuredCurves) curve(dst []float64, p space.Point) {
 		dst[i] = float64(v)
 	}
 }
+
+func (m *measuredCurves) at(p space.Point, step int) float64 {
+	return float64(m.curves[m.find(p)][step-1])
+}

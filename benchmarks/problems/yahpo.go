@@ -304,10 +304,14 @@ func (e *estimate) seconds(p space.Point) float64 {
 func (e *estimateCurves) steps() int { return e.scenario.steps }
 
 func (e *estimateCurves) curve(dst []float64, p space.Point) {
-	e.load(p)
 	for i := range dst {
-		e.pass.conts[e.epoch] = float64(i + 1)
-		e.run()
-		dst[i] = e.sign * e.out[e.target]
+		dst[i] = e.at(p, i+1)
 	}
+}
+
+func (e *estimateCurves) at(p space.Point, step int) float64 {
+	e.load(p)
+	e.pass.conts[e.epoch] = float64(step)
+	e.run()
+	return e.sign * e.out[e.target]
 }

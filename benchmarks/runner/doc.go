@@ -27,6 +27,16 @@
 // user would take, which is the best by its observed value, or at the end what
 // the tuner itself recommends. That tells apart who copes with noise.
 //
+// # Runs of learning curves
+//
+// A contender with a stopper ("tpe+asha", "optuna-tpe+hyperband", "tpe+none")
+// trains its trials step by step on problems that have learning curves, and may
+// end them early. Its budget is the steps of as many whole trials, and checkpoints
+// are counted in whole trials, so that all contenders are compared at equal cost. A
+// trial whose training diverges ends there for everybody. With "tpe~asha" the
+// stopper watches only, and the note of the run says whether it would have ended
+// the best trial.
+//
 // # What is measured
 //
 // Times are the tuner's own (Coster), so that the way to another process is no

@@ -15,11 +15,11 @@ import (
 )
 
 // FileName is the name of a contender's file of results: letters, digits and
-// "-_.=" of its name, "_" for anything else.
+// "-_.=+~" of its name, "_" for anything else.
 func FileName(contender string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("-_.=", r):
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("-_.=+~", r):
 			return r
 		}
 		return '_'

@@ -64,8 +64,9 @@ type inProcess struct {
 	suggester suggest.Suggester
 	waiting   []trial.Event
 	seq, next int64
-	pending   []suggest.Pending // ascending by number
-	wall, cpu time.Duration     // of the last Ask
+	pending   []suggest.Pending      // ascending by number
+	wall, cpu time.Duration          // of the last Ask
+	last      map[int64]trial.Report // of pending trials that have any
 }
 
 var (
@@ -144,12 +145,14 @@ func (s *inProcess) create(p space.Point) {
 
 // Tell implements Searcher.
 func (s *inProcess) Tell(_ context.Context, number int64, value float64) error {
-	i := slices.IndexFunc(s.pending, func(p suggest.Pending) bool { return p.Number == number })
-	if i < 0 {
+	step := int64(-1)
+	if r, ok := s.last[number]; ok {
+		step = r.Step
+	}
+	if !s.land(number) {
 		return types.Errorf(types.Invalid, "trial %d is not pending", number)
 	}
-	s.pending = slices.Delete(s.pending, i, i+1)
-	f := &trial.Finish{State: types.Completed, Values: []float64{value}, Step: -1, Duration: time.Second}
+	f := &trial.Finish{State: types.Completed, Values: []float64{value}, Step: step, Duration: time.Second}
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		f.State, f.Values = types.Infeasible, nil
 	}

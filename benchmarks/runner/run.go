@@ -132,7 +132,11 @@ func (r *run) do(ctx context.Context, c Contender) (err error) {
 	r.coster, _ = r.searcher.(Coster)
 	r.Allocs = r.Allocs && c.InProcess
 	r.score = newScore(r.Budget)
-	if err := r.loop(ctx); err != nil {
+	search := r.loop
+	if c.Curves {
+		search = r.curves
+	}
+	if err := search(ctx); err != nil {
 		return err
 	}
 	if err := r.recommendation(ctx); err != nil {
@@ -227,6 +231,9 @@ func (r *run) measured(ctx context.Context) ([]Trial, error) {
 
 // recommendation lets the tuner have the last word.
 func (r *run) recommendation(ctx context.Context) error {
+	if len(r.score.truths) == 0 { // of learning curves the best completed trial counts
+		return nil
+	}
 	number, ok, err := r.searcher.Recommend(ctx)
 	if err != nil {
 		return fmt.Errorf("recommend: %w", err)

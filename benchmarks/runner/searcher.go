@@ -76,6 +76,9 @@ type Contender struct {
 	Doc string
 	// Peer says that it is not one of our own.
 	Peer bool
+	// Curves says that it stops trials early: its searchers are Reporters, and its
+	// runs are of learning curves.
+	Curves bool
 	// InProcess says that allocations can be counted.
 	InProcess bool
 	// Check, if not nil, is asked once before the first run whether the

@@ -83,7 +83,10 @@ func contender(known []runner.Contender, name string) (runner.Contender, error) 
 			return p, nil
 		}
 	}
-	bare, _, _ := strings.Cut(name, ":")
+	bare := name
+	if i := strings.IndexAny(name, ":+~"); i >= 0 {
+		bare = name[:i]
+	}
 	if !slices.Contains(builtin.Algorithms().Names(), bare) {
 		among := append(builtin.Algorithms().Names(), ownContenders, peerContenders, allContenders)
 		for _, p := range known {
@@ -95,7 +98,11 @@ func contender(known []runner.Contender, name string) (runner.Contender, error) 
 		}
 		return runner.Contender{}, e.WithRemedy("tuner bench list contenders shows them")
 	}
-	c, err := runner.InProcess(builtin.Algorithms(), name)
+	open := runner.InProcess
+	if runner.HasStopper(name) {
+		open = runner.Stopped
+	}
+	c, err := open(builtin.Algorithms(), name)
 	if err != nil {
 		return c, inField(err, flag)
 	}

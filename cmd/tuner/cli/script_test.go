@@ -30,7 +30,7 @@ func (t tests) Run() int {
 
 func TestMain(m *testing.M) {
 	testscript.Main(tests{m}, map[string]func(){
-		"tuner": func() { os.Exit(Main(System())) },
+		"tuner":       func() { os.Exit(Main(System())) },
 		"benchreport": func() { os.Exit(report.Main(os.Args[1:], os.Stdout, os.Stderr)) },
 	})
 }
