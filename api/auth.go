@@ -85,11 +85,15 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		r, w := c.Request(), c.Response()
 		began := s.cfg.Now()
+		s.cfg.Metrics.open.Inc()
 		this := &call{id: requestID(r)}
 		ctx := context.WithValue(r.Context(), callKey{}, this)
 		w.Header().Set("X-Request-ID", this.id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
+		if s.draining.Err() != nil {
+			w.Header().Set("Connection", "close")
+		}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint,err113 // the value that net/http documents
@@ -101,7 +105,10 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 				s.sendError(c, err)
 				err = nil
 			}
-			s.logCall(r, this, w.Status, s.cfg.Now().Sub(began))
+			took := s.cfg.Now().Sub(began)
+			s.cfg.Metrics.open.Dec()
+			s.cfg.Metrics.answered(c.Path(), r.Method, w.Status, took)
+			s.logCall(r, this, w.Status, took)
 		}()
 		// A caller who does not read holds no connection for ever. Recorders of
 		// tests have no deadlines.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -42,10 +43,15 @@ func (s *Server) metaRoutes() {
 		})
 }
 
+// readyPatience is how long the database may take to be there.
+const readyPatience = 2 * time.Second
+
 func (s *Server) ready(ctx context.Context, _ *nothing) (*healthOutput, error) {
 	if s.draining.Err() != nil {
 		return nil, errDraining()
 	}
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
+	defer cancel()
 	if _, err := s.cfg.Store.ListStudies(ctx, "", "", 1); err != nil {
 		s.cfg.Logger.WarnContext(ctx, "not ready", "error", err)
 		return nil, types.Errorf(types.Unavailable, "the database is away") // the reason is not for everybody

@@ -105,15 +105,15 @@ func joinNext(err error, next echo.HandlerFunc, c echo.Context) error {
 	return next(c)
 }
 
-// liveReads are what follows a study's path in requests that only read, and
-// which the owner answers from its memory. Others are answered from the database,
-// which has all that was acknowledged.
-var liveReads = []string{"events", "signal"}
+// liveReads end the paths of requests that only read, and that the owner answers
+// from its memory. Others are answered here, from the database, which has all
+// that was acknowledged.
+var liveReads = []string{"signal"}
 
 // waitingCalls end the paths of requests that wait for something.
-var waitingCalls = []string{"leases", "heartbeat", "ask", "events", "signal"}
+var waitingCalls = []string{"leases", "heartbeat", "ask", "signal"}
 
-// subject finds the study that a request changes or waits for; none is "". The
+// subject finds the study that a request changes; none is "". The
 // body is returned if it had to be read for that.
 func (s *Server) subject(c echo.Context) (name StudyName, body []byte, err error) {
 	r, path := c.Request(), c.Path()
@@ -252,6 +252,7 @@ func (s *Server) forward(c echo.Context, id int64, at place, body []byte) (done 
 		s.remember(id, place{until: s.cfg.Now().Add(peerPause)})
 		return false, nil
 	}
+	s.cfg.Metrics.forwarded.Inc()
 	return true, pass(c, resp)
 }
 
@@ -264,7 +265,7 @@ func (s *Server) outgoing(ctx context.Context, r *http.Request, base *url.URL, o
 	if err != nil {
 		return nil, types.Errorf(types.Internal, "%w", err)
 	}
-	for _, h := range []string{"Authorization", "Content-Type", "Accept", "Last-Event-Id", "Idempotency-Key", "User-Agent"} {
+	for _, h := range []string{"Authorization", "Content-Type", "Accept", "Idempotency-Key", "User-Agent"} {
 		if v := r.Header.Values(h); len(v) > 0 {
 			req.Header[h] = v
 		}
@@ -328,34 +329,8 @@ func pass(c echo.Context, resp *http.Response) error {
 		}
 	}
 	w.WriteHeader(resp.StatusCode)
-	if kind := resp.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/event-stream") {
-		_, err := io.Copy(w, resp.Body)
-		return cut(err)
-	}
-	rc := http.NewResponseController(w)
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := resp.Body.Read(buf)
-		_ = rc.SetWriteDeadline(time.Now().Add(writeGrace)) //nolint:forbidigo // the kernel's clock
-		if _, e := w.Write(buf[:n]); e != nil {
-			return cut(e)
-		}
-		if e := rc.Flush(); e != nil {
-			return cut(e)
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return cut(err)
-		}
-	}
-}
-
-// cut ends a connection in the middle of an answer, so that the caller does not
-// take what it has for the whole.
-func cut(err error) error {
-	if err != nil {
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		// The caller must not take what it has for the whole.
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -47,6 +47,8 @@ var operations = map[string]access{
 	"ready":   {needs: noToken},
 	"info":    {needs: hello, attempt: true},
 	"openapi": {needs: hello, attempt: true},
+	"metrics": {needs: administer},
+	"profile": {needs: administer},
 
 	"openStudy":   {needs: create},
 	"listStudies": {needs: read},

@@ -42,6 +42,7 @@ type Engine interface {
 	Owns(id int64) bool
 	Elsewhere(ctx context.Context, id int64) (owner, addr string, err error)
 	Signal(ctx context.Context, study, number int64, attempt int, wait time.Duration) (types.Signal, error)
+	Totals() engine.Totals
 	// Watch returns a channel that is closed when something of the study has been
 	// stored; nil if that is not heard of here.
 	Watch(study int64) <-chan struct{}
@@ -69,6 +70,8 @@ type Config struct {
 	MaxWait time.Duration
 	// MaxBody bounds the body of a request in bytes; 0 is 16 MiB.
 	MaxBody int64
+	// Metrics count what the server does; nil makes new ones.
+	Metrics *Metrics
 	// Peers are the other servers of the database; nil if there are none.
 	Peers  *Peers
 	Now    func() time.Time // nil is time.Now
@@ -93,6 +96,8 @@ type Server struct {
 	names     sync.Map // StudyName to its int64 ID; see withStudy
 	users     sync.Map // ID of a study to who made it, which never changes; see touches
 	elsewhere elsewhere
+
+	connections connections
 	// needs is what a route needs, by method and path as echo writes it.
 	needs map[string]access
 
@@ -120,6 +125,10 @@ func New(cfg Config) *Server {
 	for _, h := range cfg.Hosts {
 		s.hosts = append(s.hosts, hostOf(h))
 	}
+	if s.cfg.Metrics == nil {
+		s.cfg.Metrics = NewMetrics()
+	}
+	s.cfg.Metrics.registry.MustRegister(inventory{s})
 	s.draining, s.drain = context.WithCancelCause(context.Background())
 	s.pace.beat, s.pace.slow = heartbeatEvery, slowClient
 	s.echo.HideBanner, s.echo.HidePort = true, true
@@ -136,7 +145,8 @@ func New(cfg Config) *Server {
 	}
 	s.http = &http.Server{
 		Handler: s.echo, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
+		ConnState: s.connections.changed,
+		ErrorLog:  slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
 	}
 	return s
 }
@@ -160,6 +170,8 @@ func (s *Server) describe() huma.Config {
 
 func (s *Server) routes() {
 	s.metaRoutes()
+	s.metricsRoute()
+	s.profileRoute()
 	s.studyRoutes()
 	s.trialRoutes()
 	s.attemptRoutes()
@@ -176,16 +188,22 @@ func (s *Server) OpenAPI() ([]byte, error) { return json.MarshalIndent(s.api.Ope
 
 // Serve answers the requests that come to l until Stop; it returns nil then.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	defer context.AfterFunc(s.draining, func() { _ = l.Close() })()
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) && s.draining.Err() == nil {
 		return types.Errorf(types.Internal, "the server ended: %w", err)
 	}
 	return nil
 }
 
-// Stop lets no further requests in, ends the waiting of those that wait, and
-// returns when all are answered or ctx is done.
+// Stop lets no further connections in, ends the waiting of those that wait, and
+// returns when all requests are answered or ctx is done.
+//
+// A connection is closed with the answer to its next request. Only one that has
+// none for a moment is closed without: a request that is on its way then would
+// be lost, and its sender could not know.
 func (s *Server) Stop(ctx context.Context) error {
 	s.drain(errDraining())
+	s.connections.none(ctx, lastRequests)
 	err := s.http.Shutdown(ctx)
 	ended := make(chan struct{})
 	go func() { s.streams.Wait(); close(ended) }()

@@ -40,7 +40,8 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	dir := t.TempDir()
-	l, err := local.Open(t.Context(), local.Config{DB: filepath.Join(dir, "t.db"), Dir: filepath.Join(dir, "trials")})
+	m := NewMetrics()
+	l, err := local.Open(t.Context(), local.Config{DB: filepath.Join(dir, "t.db"), Dir: filepath.Join(dir, "trials"), Probe: m.Probe(), Wrote: m.Wrote})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.server = New(Config{Engine: l.Engine, Store: l.Store, Build: "test"})
+	f.server = New(Config{Engine: l.Engine, Store: l.Store, Build: "test", Metrics: m})
 	f.http = httptest.NewServer(f.server.Handler())
 	t.Cleanup(func() {
 		if err := f.server.Stop(context.Background()); err != nil {

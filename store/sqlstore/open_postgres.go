@@ -52,7 +52,7 @@ func openPostgres(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, describe(where, err)
 	}
 	s.writer = &writer{
-		db: pool, dialect: postgresDialect, log: cfg.Logger, openGorm: openGormPostgres,
+		db: pool, dialect: postgresDialect, log: cfg.Logger, now: cfg.Now, wrote: cfg.Wrote, openGorm: openGormPostgres,
 		setUp: func(ctx context.Context, c *sql.Conn) error {
 			level := "on"
 			if cfg.Durability == "normal" {

@@ -153,7 +153,7 @@ func (f *sqliteFile) open(ctx context.Context, cfg Config) (_ *Store, err error)
 	}
 	s := &Store{dialect: sqliteDialect, log: cfg.Logger, now: cfg.Now}
 	s.writer = &writer{
-		db: pool, dialect: sqliteDialect, log: cfg.Logger, setUp: f.setUp, openGorm: openGormSQLite, tidy: f.tidy,
+		db: pool, dialect: sqliteDialect, log: cfg.Logger, now: cfg.Now, wrote: cfg.Wrote, setUp: f.setUp, openGorm: openGormSQLite, tidy: f.tidy,
 	}
 	if f.network == "" {
 		readers, err := sql.Open("sqlite", f.dsn("_pragma=busy_timeout(5000)", "_query_only=1",

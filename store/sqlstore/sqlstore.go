@@ -38,6 +38,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Wrote is told how many batches shared a transaction and how long that
+	// took, also if it failed. It is called by one goroutine; nil is nobody.
+	Wrote func(batches int, took time.Duration)
 }
 
 func (c Config) validate() (Config, error) {

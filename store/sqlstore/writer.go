@@ -40,6 +40,8 @@ type writer struct {
 	setUp func(ctx context.Context, c *sql.Conn) error
 	// openGorm makes gorm speak through the connection.
 	openGorm func(c gorm.ConnPool) (*gorm.DB, error)
+	now      func() time.Time
+	wrote    func(batches int, took time.Duration) // may be nil
 	// tidy looks after the database; final is true for the last time.
 	tidy func(ctx context.Context, c *sql.Conn, final bool) error
 
@@ -209,10 +211,14 @@ func (w *writer) group(ctx context.Context, tasks []task, errs []error) error {
 		group[i] = t.batch
 	}
 	var passed []bool
+	began := w.now()
 	err := w.attempt(ctx, func() (err error) {
 		passed, err = w.sink.write(ctx, group)
 		return err
 	})
+	if w.wrote != nil {
+		w.wrote(len(group), w.now().Sub(began))
+	}
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,7 @@ type Config struct {
 	Reclaim func(ctx context.Context, a trial.Attempt) error
 
 	Failpoints *failpoint.Set
+	Probe      Probe
 	Logger     *slog.Logger // nil: none
 }
 

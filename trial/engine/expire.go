@@ -80,6 +80,7 @@ func (s *study) overdue() []trial.Attempt {
 // vanish ends an attempt whose lease is over.
 func (s *study) vanish(tx *txn, lt *liveTrial) {
 	a := lt.attempt
+	told(s.e.cfg.Probe.Lost)
 	intent, why := a.Stopping, a.Reason
 	reason := fmt.Sprintf("no sign of life from worker %s for %v", a.Worker, lt.ttl.Round(time.Second))
 	a.Reason = cmp.Or(why, reason)

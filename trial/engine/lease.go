@@ -159,7 +159,11 @@ func (s *study) create(ctx context.Context, tx *txn) (*liveTrial, error) {
 	for _, p := range pending {
 		basis.Pending = append(basis.Pending, p.Number)
 	}
+	began := s.e.cfg.Now()
 	props, err := s.suggest.Suggest(ctx, suggest.Request{Numbers: []int64{s.st.NextNumber}, Pending: pending})
+	if f := s.e.cfg.Probe.Suggested; f != nil {
+		f(s.st.Spec.Algorithm.Name, s.e.cfg.Now().Sub(began))
+	}
 	if err != nil {
 		return nil, err
 	}

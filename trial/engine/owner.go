@@ -66,6 +66,9 @@ func (e *Engine) own(ctx context.Context, id int64) (*study, error) {
 		e.release(ctx, id, s.epoch)
 		return nil, errClosing()
 	}
+	if s != nil {
+		told(e.cfg.Probe.Took)
+	}
 	if s != nil { // the trials of dead workers come first in what this call asks for
 		s.expire(ctx)
 	}
@@ -139,6 +142,7 @@ func (e *Engine) hold(id, epoch int64) (end func()) {
 // drop forgets a study after a failed commit; the next call loads it again.
 func (e *Engine) drop(s *study, err error) {
 	e.cfg.Logger.Warn("a commit failed; the study is loaded again", "study", s.id, "error", err)
+	told(e.cfg.Probe.Dropped)
 	e.forget(s)
 	e.mu.Lock()
 	e.dropped[s.id] = s.epoch

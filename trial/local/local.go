@@ -49,7 +49,10 @@ type Config struct {
 	Durability string
 	// Addr is where this process can be reached by others that use the database,
 	// a URL; "" for a process that is no server.
-	Addr       string
+	Addr string
+	// Probe and Wrote are told what the engine and the store do.
+	Probe      engine.Probe
+	Wrote      func(batches int, took time.Duration)
 	Failpoints *failpoint.Set
 	Logger     *slog.Logger
 }
@@ -95,7 +98,7 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 		NewStopper: earlystop.New,
 		Now:        time.Now, NewSeed: newSeed, NewToken: token,
 		OwnerDead: OwnerDead, Reclaim: l.reclaim,
-		Failpoints: cfg.Failpoints, Logger: cfg.Logger,
+		Failpoints: cfg.Failpoints, Probe: cfg.Probe, Logger: cfg.Logger,
 	})
 	return l, nil
 }
@@ -104,7 +107,7 @@ func openStore(ctx context.Context, cfg Config) (store.Store, error) {
 	if cfg.DB == Memory {
 		return memstore.New(), nil
 	}
-	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.DB, Durability: cfg.Durability, Logger: cfg.Logger, Now: time.Now})
+	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.DB, Durability: cfg.Durability, Logger: cfg.Logger, Now: time.Now, Wrote: cfg.Wrote})
 }
 
 // Owner names this process among all that use the database. Attempts that are

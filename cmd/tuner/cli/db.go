@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/gotuner/tuner/api"
 	"github.com/gotuner/tuner/internal/failpoint"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/store/sqlstore"
@@ -31,6 +32,8 @@ type dbFlags struct {
 	verbose bool
 	// addr is where others reach this process; "" for a command.
 	addr string
+	// metrics are those of a server; nil for a command.
+	metrics *api.Metrics
 }
 
 func (f *dbFlags) register(fs *pflag.FlagSet) {
@@ -137,7 +140,11 @@ func (f *dbFlags) open(ctx context.Context) (*local.Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	return local.Open(ctx, local.Config{DB: dsn, Dir: dir, Durability: f.durable, Addr: f.addr, Failpoints: fail, Logger: f.logger()})
+	cfg := local.Config{DB: dsn, Dir: dir, Durability: f.durable, Addr: f.addr, Failpoints: fail, Logger: f.logger()}
+	if f.metrics != nil {
+		cfg.Probe, cfg.Wrote = f.metrics.Probe(), f.metrics.Wrote
+	}
+	return local.Open(ctx, cfg)
 }
 
 // read opens the database for commands that only look.

@@ -70,7 +70,7 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 		return types.Errorf(types.Invalid, "cannot listen on %s: %w", f.listen, err).WithField("--listen").
 			WithRemedy("see what listens there already, or choose another port, such as --listen 127.0.0.1:0")
 	}
-	db.addr = "http://" + l.Addr().String()
+	db.addr, db.metrics = "http://"+l.Addr().String(), api.NewMetrics()
 	home, err := db.open(ctx)
 	if err != nil {
 		return join(err, l.Close())
@@ -83,7 +83,7 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if err != nil {
 		return join(join(err, l.Close()), home.Close())
 	}
-	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: f.hosts, Build: Version(), Peers: others,
+	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: f.hosts, Build: Version(), Peers: others, Metrics: db.metrics,
 		Now: st.Now, Logger: db.serverLog()})
 	signals := make(chan os.Signal, 8)
 	unnotify := st.Notify(signals, stopSignals...)
