@@ -70,8 +70,8 @@ func (s *Server) toOwner(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if meant := r.Header.Get(ownerHeader); meant != "" {
-			if meant != s.cfg.Peers.Name {
-				newProblem(callOf(r.Context()).id, http.StatusMisdirectedRequest, types.Errorf(types.Unavailable, "this is another server").
+			if meant != s.cfg.Peers.Name || !s.mine(c) {
+				newProblem(callOf(r.Context()).id, http.StatusMisdirectedRequest, types.Errorf(types.Unavailable, "this is not the owner of the study").
 					WithField(ownerHeader)).write(c.Response())
 				return nil
 			}
@@ -96,6 +96,16 @@ func (s *Server) toOwner(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Request().Body = io.NopCloser(bytes.NewReader(body))
 		return next(c)
 	}
+}
+
+// mine reports whether the study of a request is this server's, or can be.
+func (s *Server) mine(c echo.Context) bool {
+	name, _, err := s.subject(c)
+	if err != nil || name.Study == "" {
+		return true // the handler says what is wrong
+	}
+	_, at, err := s.where(c.Request().Context(), name)
+	return err != nil || at.owner == ""
 }
 
 func joinNext(err error, next echo.HandlerFunc, c echo.Context) error {

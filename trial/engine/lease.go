@@ -29,11 +29,21 @@ func lease(ctx context.Context, e *Engine, kind string, req types.LeaseRequest, 
 		var changed <-chan struct{}
 		// A trial that was handed out to a caller who does not hear of it would
 		// run nowhere until its lease ends: only the waiting can be cancelled.
-		reply, err := call(context.WithoutCancel(ctx), e, req.Study, kind, req, func(s *study, tx *txn) (types.LeaseReply, error) {
+		reply, ok, err := here(context.WithoutCancel(ctx), e, req.Study, func(s *study, tx *txn) (types.LeaseReply, error) {
+			if ctx.Err() != nil { // it took long to get here
+				return types.LeaseReply{}, context.Cause(ctx)
+			}
 			r, err := op(s, ctx, tx, req)
 			changed = s.changed
 			return r, err
 		})
+		switch {
+		case ok:
+		case ctx.Err() != nil:
+			err = context.Cause(ctx)
+		default:
+			reply, err = post[types.LeaseRequest, types.LeaseReply](context.WithoutCancel(ctx), e, req.Study, kind, req)
+		}
 		if err != nil || reply.Status != types.LeaseWait || wait <= 0 {
 			return reply, err
 		}
