@@ -384,6 +384,11 @@ func TestSupersededOwnerReloads(t *testing.T) {
 	if other.Ref.Trial == held.Ref.Trial {
 		t.Fatal("the new owner handed out a trial that runs")
 	}
+	// Who asked it may have asked the new owner meanwhile, so it hands out nothing
+	// in that one's name.
+	if _, err := old.Lease(ctx, types.LeaseRequest{Study: st.ID, Worker: "w"}); types.CodeOf(err) != types.Unavailable {
+		t.Errorf("a lease of the superseded owner: %v", err)
+	}
 	l := lease(t, old, st.ID)
 	if l.Ref.Trial == other.Ref.Trial || l.Ref.Trial == held.Ref.Trial {
 		t.Errorf("the superseded owner handed out trial %d twice", l.Ref.Trial)

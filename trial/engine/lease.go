@@ -27,6 +27,7 @@ func lease(ctx context.Context, e *Engine, kind string, req types.LeaseRequest, 
 	defer deadline.Stop()
 	for pause := mailboxIdle; ; pause = min(2*pause, time.Second) {
 		var changed <-chan struct{}
+		owned := e.Owns(req.Study)
 		// A trial that was handed out to a caller who does not hear of it would
 		// run nowhere until its lease ends: only the waiting can be cancelled.
 		reply, ok, err := here(context.WithoutCancel(ctx), e, req.Study, func(s *study, tx *txn) (types.LeaseReply, error) {
@@ -41,6 +42,10 @@ func lease(ctx context.Context, e *Engine, kind string, req types.LeaseRequest, 
 		case ok:
 		case ctx.Err() != nil:
 			err = context.Cause(ctx)
+		case owned:
+			// This process stood still, and the caller may have asked elsewhere
+			// meanwhile: what would be handed out now might be nobody's.
+			err = types.Errorf(types.Unavailable, "the study has another owner now").WithRemedy("ask again")
 		default:
 			reply, err = post[types.LeaseRequest, types.LeaseReply](context.WithoutCancel(ctx), e, req.Study, kind, req)
 		}

@@ -68,6 +68,7 @@ func (e *Engine) own(ctx context.Context, id int64) (*study, error) {
 	}
 	if s != nil {
 		told(e.cfg.Probe.Took)
+		e.cfg.Logger.Info("owner of a study", "study", s.id, "name", s.st.Spec.Name, "epoch", s.epoch)
 	}
 	if s != nil { // the trials of dead workers come first in what this call asks for
 		s.expire(ctx)

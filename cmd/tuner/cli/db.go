@@ -34,6 +34,8 @@ type dbFlags struct {
 	addr string
 	// metrics are those of a server; nil for a command.
 	metrics *api.Metrics
+	// log is that of a server; nil for a command, whose user sees faults only.
+	log *slog.Logger
 }
 
 func (f *dbFlags) register(fs *pflag.FlagSet) {
@@ -119,6 +121,9 @@ func (f *dbFlags) folder() (string, error) {
 }
 
 func (f *dbFlags) logger() *slog.Logger {
+	if f.log != nil {
+		return f.log
+	}
 	level := slog.LevelError
 	if f.verbose {
 		level = slog.LevelDebug

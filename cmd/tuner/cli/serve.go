@@ -23,6 +23,7 @@ const drainTime = 10 * time.Second
 type serveFlags struct {
 	listen string
 	hosts  []string
+	format string // of the log
 }
 
 func serveCommand(st *State, db *dbFlags) *cobra.Command {
@@ -51,6 +52,7 @@ everything, and nobody without a token may do anything.
 		},
 	}
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:7070", "address to listen on; port 0 takes a free one")
+	c.Flags().StringVar(&f.format, "log-format", "text", "form of the log on stderr: text or json")
 	c.Flags().StringSliceVar(&f.hosts, "host", nil, "another name under which the server is reached, such as that of a proxy; repeat it")
 	return c
 }
@@ -58,6 +60,10 @@ everything, and nobody without a token may do anything.
 // serve runs until a signal ends it.
 func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if err := onlyHere(f.listen); err != nil {
+		return err
+	}
+	var err error
+	if db.log, err = db.serverLog(f.format); err != nil {
 		return err
 	}
 	path, err := db.tokenPath()
@@ -84,7 +90,7 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 		return join(join(err, l.Close()), home.Close())
 	}
 	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: f.hosts, Build: Version(), Peers: others, Metrics: db.metrics,
-		Now: st.Now, Logger: db.serverLog()})
+		Now: st.Now, Logger: db.log})
 	signals := make(chan os.Signal, 8)
 	unnotify := st.Notify(signals, stopSignals...)
 	defer unnotify()
@@ -141,10 +147,17 @@ func onlyHere(listen string) error {
 }
 
 // serverLog is the log of a server: what callers were refused, too.
-func (f *dbFlags) serverLog() *slog.Logger {
+func (f *dbFlags) serverLog(format string) (*slog.Logger, error) {
 	level := slog.LevelInfo
 	if f.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(f.st.Stderr, &slog.HandlerOptions{Level: level}))
+	options := &slog.HandlerOptions{Level: level}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(f.st.Stderr, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(f.st.Stderr, options)), nil
+	}
+	return nil, usagef("%q is no form of a log", format).WithField("--log-format").WithRemedy("use text or json")
 }
