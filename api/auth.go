@@ -54,6 +54,7 @@ type call struct {
 	token store.Token // zero on public paths, and with the token of an attempt
 	// attempt is the one whose token the request shows; nil for other tokens.
 	attempt *types.AttemptRef
+	from    string // the caller's address
 	// needs is what the request needs, once it is routed.
 	needs right
 }
@@ -113,16 +114,17 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		// A caller who does not read holds no connection for ever. Recorders of
 		// tests have no deadlines.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.MaxWait + writeGrace)) //nolint:forbidigo // the kernel's clock
+		c.SetRequest(r.WithContext(ctx))
+		if this.from, err = s.callerAddress(r); err != nil {
+			return err
+		}
 		if err := s.admit(r); err != nil {
-			c.SetRequest(r.WithContext(ctx))
 			return err
 		}
 		if !isPublic(r) {
-			this.token, this.attempt, err = s.tokens.check(ctx, r, s.cfg.Now())
-		}
-		c.SetRequest(r.WithContext(ctx))
-		if err != nil {
-			return err
+			if this.token, this.attempt, err = s.tokens.check(ctx, r, s.cfg.Now()); err != nil {
+				return err
+			}
 		}
 		return next(c)
 	}
@@ -185,7 +187,7 @@ func (s *Server) logCall(r *http.Request, this *call, status int, took time.Dura
 	}
 	s.cfg.Logger.LogAttrs(r.Context(), level, "request", slog.String("request", this.id), slog.String("method", r.Method),
 		slog.String("path", r.URL.Path), slog.Int("status", status), slog.Duration("took", took), slog.String("token", this.caller()),
-		slog.String("from", r.RemoteAddr))
+		slog.String("from", this.from))
 }
 
 // The cache of tokens: a token that was good is not looked up again for a

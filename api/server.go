@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -64,6 +65,10 @@ type Config struct {
 	// Hosts are the names, besides localhost, 127.0.0.1 and ::1, under which the
 	// server answers; a request for any other is refused.
 	Hosts []string
+	// Proxies are the addresses from which proxies connect. What they say in
+	// X-Forwarded-For is the caller's address. If there are any, nobody else may
+	// call, but for this machine itself.
+	Proxies []netip.Prefix
 	// Build is the version of the program, which GET /v1/info tells.
 	Build string
 	// MaxWait bounds the wait of a long poll; 0 is 60 s.

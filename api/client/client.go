@@ -23,6 +23,7 @@ import (
 
 	tuner "github.com/gotuner/tuner"
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/pin"
 	"github.com/gotuner/tuner/trial/agent"
 )
 
@@ -32,12 +33,15 @@ type Config struct {
 	// machine it must be https, for a token must not travel in the clear.
 	URL   string
 	Token string
+	// Pin is how the server is known instead of by its name, as tuner serve prints
+	// it ("sha256:…"); "" trusts the authorities that this machine trusts.
+	Pin string
 	// Patience is how long a call is tried again while the server is away; 0 is
 	// 10 s, negative not at all. It does not hold for the calls of agents
 	// (Lease, Report, Heartbeat, Finish, Adopt), which have their own patience.
 	Patience time.Duration
 	// HTTP sends the requests; nil is a client of its own. It must not follow
-	// redirects.
+	// redirects, and Pin is its own affair.
 	HTTP *http.Client
 }
 
@@ -85,6 +89,17 @@ func New(cfg Config) (*Client, error) {
 		return nil, types.Errorf(types.Invalid, "%s is not on this machine, and http would show the token to the network", cfg.URL).WithField("url").
 			WithRemedy("use https, or a tunnel: ssh -L 7070:127.0.0.1:7070 HOST, then http://127.0.0.1:7070")
 	}
+	security := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.Pin != "" {
+		if err := pin.Check(cfg.Pin); err != nil {
+			return nil, err
+		}
+		if u.Scheme != "https" {
+			return nil, types.Errorf(types.Invalid, "a pin is for https, and the address is %s", cfg.URL).WithField("pin").
+				WithRemedy("write https, or leave the pin out")
+		}
+		security = pin.TLS(cfg.Pin)
+	}
 	if cfg.Token == "" || strings.ContainsFunc(cfg.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, types.Errorf(types.Invalid, "the token is empty or has characters that no token has").WithField("token").
 			WithRemedy("use what the file of the token holds")
@@ -96,7 +111,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.HTTP = &http.Client{Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 			TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
-			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+			TLSClientConfig: security, ForceAttemptHTTP2: true,
 		}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
 	return &Client{cfg: cfg, base: u, seen: &seen{names: map[int64]name{}}}, nil
@@ -146,6 +161,9 @@ func (c *Client) Impatient() *Client {
 
 // URL is the address of the server.
 func (c *Client) URL() string { return c.base.String() }
+
+// Pin is how the server is known; "" by its name.
+func (c *Client) Pin() string { return c.cfg.Pin }
 
 // Close lets go of idle connections.
 func (c *Client) Close() error {
@@ -230,9 +248,15 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return types.Errorf(types.Invalid, "the certificate of %s is not trusted: %w", c.base.Host, err).WithField("url").
-			WithRemedy("let this machine trust it, or use its right name")
+	if e, ok := errors.AsType[*types.Error](err); ok { // another key than the pin says
+		return e
+	}
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return types.Errorf(types.Invalid, "the certificate of %s is not trusted: %w", c.base.Host, e.Err).WithField("url").
+			WithRemedy("give the pin that tuner serve printed there (--pin or TUNER_PIN), let this machine trust the certificate, or use its right name")
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return types.Errorf(types.Invalid, "%s does not speak https", c.base.Host).WithField("url").WithRemedy("write http://%s, if it is on this machine", c.base.Host)
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // it repeats the address
@@ -254,6 +278,9 @@ func (c *Client) refusal(resp *http.Response, text []byte) error {
 			e.Field, e.Message = "", strings.Join(all, "; ")
 		}
 		return e
+	}
+	if resp.StatusCode == http.StatusBadRequest && bytes.Contains(text, []byte("HTTP request to an HTTPS server")) { // net/http's words
+		return types.Errorf(types.Invalid, "%s does not speak plain http", c.base.Host).WithField("url").WithRemedy("write https://%s", c.base.Host)
 	}
 	code := types.Internal
 	switch resp.StatusCode {

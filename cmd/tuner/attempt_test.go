@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gotuner/tuner/internal/pin"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial"
 )
@@ -40,6 +41,10 @@ func reportItself() error {
 	if err != nil {
 		return err
 	}
+	c := http.DefaultClient
+	if p := os.Getenv("TUNER_PIN"); p != "" {
+		c = &http.Client{Transport: &http.Transport{TLSClientConfig: pin.TLS(p)}}
+	}
 	trial := fmt.Sprintf("%s/v1/projects/%s/studies/%s/trials/%s", os.Getenv("TUNER_URL"), os.Getenv("TUNER_PROJECT"), os.Getenv("TUNER_STUDY"), os.Getenv("TUNER_TRIAL"))
 	for step := range 3 {
 		body, err := json.Marshal(map[string]any{"reports": []map[string]any{{"metric": os.Getenv("REPORTER_METRIC"), "step": step, "value": 3 - step}}})
@@ -52,7 +57,7 @@ func reportItself() error {
 		}
 		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 		req.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := c.Do(req)
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ type dbFlags struct {
 	url     string
 	// tokenFile has the token for the server of url.
 	tokenFile string
+	// pin is how that server is known; "" by its name.
+	pin string
 	// here says that the command is about the database, whatever the environment
 	// and the profile say of a server.
 	here    bool
@@ -44,6 +46,7 @@ func (f *dbFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.project, "project", "default", "project of the study")
 	fs.StringVar(&f.url, "url", "", "server to use instead of a database (default $TUNER_URL)")
 	fs.StringVar(&f.tokenFile, "token-file", "", "file with the token for the server (default $TUNER_TOKEN_FILE)")
+	fs.StringVar(&f.pin, "pin", "", "pin of the server's key, as tuner serve prints it (default $TUNER_PIN)")
 	fs.StringVar(&f.durable, "durability", "normal", "normal: survives any kill of processes; full: also a loss of power")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens inside")
 }

@@ -23,6 +23,7 @@ type profile struct {
 	Project    string `yaml:"project"`
 	Durability string `yaml:"durability"`
 	TokenFile  string `yaml:"token_file"`
+	Pin        string `yaml:"pin"`
 }
 
 // profilePath is $XDG_CONFIG_HOME/tuner/profile.yaml; "" without a home.
@@ -60,6 +61,9 @@ func (f *dbFlags) applyProfile(fs *pflag.FlagSet) error {
 		if !fs.Changed("token-file") && f.st.Getenv("TUNER_TOKEN_FILE") == "" {
 			f.tokenFile = beside(p.TokenFile) // of this server, and no other
 		}
+		if !fs.Changed("pin") && f.st.Getenv("TUNER_PIN") == "" {
+			f.pin = p.Pin
+		}
 		if !fs.Changed("dir") {
 			f.dir = beside(p.Dir)
 		}
@@ -89,7 +93,7 @@ func (f *dbFlags) readProfile() (p profile, path string, err error) {
 	d.KnownFields(true)
 	if err := d.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
 		return p, path, usagef("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")).
-			WithRemedy("it may have db, url, token_file, dir, project and durability")
+			WithRemedy("it may have db, url, token_file, pin, dir, project and durability")
 	}
 	return p, path, nil
 }

@@ -49,12 +49,21 @@ func (f *dbFlags) client(ctx context.Context, url string) (*client.Client, error
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(client.Config{URL: url, Token: token, Patience: remotePatience})
+	c, err := client.New(client.Config{URL: url, Token: token, Pin: f.pinFor(url), Patience: remotePatience})
 	if err != nil {
 		return nil, err
 	}
 	_, err = c.Info(ctx)
 	return c, err
+}
+
+// pinFor is the pin of a server. That of the environment is for https only, for a
+// tunnel to this machine needs none.
+func (f *dbFlags) pinFor(url string) string {
+	if f.pin == "" && strings.HasPrefix(url, "https:") {
+		return f.st.Getenv("TUNER_PIN")
+	}
+	return f.pin
 }
 
 func (f *dbFlags) readToken(path string) (string, error) {

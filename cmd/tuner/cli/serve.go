@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -21,8 +20,7 @@ const drainTime = 10 * time.Second
 
 // serveFlags are the flags of tuner serve.
 type serveFlags struct {
-	listen string
-	hosts  []string
+	listen listenFlags
 	format string // of the log
 }
 
@@ -38,7 +36,11 @@ everything, and nobody without a token may do anything.
 
   tuner serve
   export TUNER_URL=http://127.0.0.1:7070 TUNER_TOKEN_FILE=…   # as it prints
-  tuner sweep --min loss -p lr=1e-5..1e-1:log -n 50 -- python train.py {args}`,
+  tuner sweep --min loss -p lr=1e-5..1e-1:log -n 50 -- python train.py {args}
+
+Others reach it with --listen 0.0.0.0:7070: then it encrypts, with a key of its own
+that clients know by --pin, as it prints, or with --tls-cert and --tls-key; or a
+proxy does that, named by --behind-proxy (tuner help security).`,
 		Args: wantArgs(0, 0, "serve"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("url") {
@@ -51,15 +53,14 @@ everything, and nobody without a token may do anything.
 			return f.serve(c.Context(), st, db)
 		},
 	}
-	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:7070", "address to listen on; port 0 takes a free one")
+	f.listen.register(c.Flags())
 	c.Flags().StringVar(&f.format, "log-format", "text", "form of the log on stderr: text or json")
-	c.Flags().StringSliceVar(&f.hosts, "host", nil, "another name under which the server is reached, such as that of a proxy; repeat it")
 	return c
 }
 
 // serve runs until a signal ends it.
 func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
-	if err := onlyHere(f.listen); err != nil {
+	if _, _, _, err := f.listen.check(); err != nil {
 		return err
 	}
 	var err error
@@ -71,12 +72,16 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 		return err
 	}
 	// Before the database: a port that is taken is found out first.
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.listen)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.listen.address)
 	if err != nil {
-		return types.Errorf(types.Invalid, "cannot listen on %s: %w", f.listen, err).WithField("--listen").
+		return types.Errorf(types.Invalid, "cannot listen on %s: %w", f.listen.address, err).WithField("--listen").
 			WithRemedy("see what listens there already, or choose another port, such as --listen 127.0.0.1:0")
 	}
-	db.addr, db.metrics = "http://"+l.Addr().String(), api.NewMetrics()
+	at, err := f.listen.open(l.Addr(), keyPath(path), st.Now(), db.log)
+	if err != nil {
+		return join(err, l.Close())
+	}
+	db.addr, db.metrics = at.address(), api.NewMetrics()
 	home, err := db.open(ctx)
 	if err != nil {
 		return join(err, l.Close())
@@ -89,14 +94,14 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if err != nil {
 		return join(join(err, l.Close()), home.Close())
 	}
-	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: f.hosts, Build: Version(), Peers: others, Metrics: db.metrics,
-		Now: st.Now, Logger: db.log})
+	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: at.names, Proxies: at.proxies, Build: Version(), Peers: others,
+		Metrics: db.metrics, Now: st.Now, Logger: db.log})
 	signals := make(chan os.Signal, 8)
 	unnotify := st.Notify(signals, stopSignals...)
 	defer unnotify()
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
-	if err := f.announce(st, db, l.Addr(), where, path); err != nil {
+	go func() { ended <- server.Serve(at.listener(l)) }()
+	if err := f.announce(st, db, at, where, path); err != nil {
 		return join(join(err, l.Close()), home.Close())
 	}
 	select {
@@ -112,7 +117,7 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 }
 
 // announce prints where the server is, and where its token: never the token.
-func (f *serveFlags) announce(st *State, db *dbFlags, addr net.Addr, where, path string) error {
+func (f *serveFlags) announce(st *State, db *dbFlags, at *door, where, path string) error {
 	dsn, err := db.dsn()
 	if err != nil {
 		return err
@@ -120,30 +125,18 @@ func (f *serveFlags) announce(st *State, db *dbFlags, addr net.Addr, where, path
 	if isPostgres(dsn) {
 		dsn = "PostgreSQL"
 	}
-	url := "http://" + addr.String()
-	lines := []string{"tuner " + Version() + " serves " + dsn, "url   " + url, where}
+	lines := []string{"tuner " + Version() + " serves " + dsn, "url   " + at.url, where}
+	use := "export TUNER_URL=" + at.url
+	if at.pin != "" {
+		lines = append(lines, "pin   "+at.pin)
+		use += " TUNER_PIN=" + at.pin
+	}
 	if strings.HasPrefix(where, "token in ") {
 		lines[2] = "token " + path
-		lines = append(lines, "", "use it:  export TUNER_URL="+url+" TUNER_TOKEN_FILE="+quoted(path))
+		lines = append(lines, "", "use it:  "+use+" TUNER_TOKEN_FILE="+quoted(path))
 	}
 	_, err = fmt.Fprintln(st.Stdout, strings.Join(lines, "\n"))
 	return err
-}
-
-// onlyHere refuses addresses that others can reach: there is no encryption yet.
-func onlyHere(listen string) error {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return usagef("%q is no address to listen on", listen).WithField("--listen").WithRemedy("write it as in 127.0.0.1:7070")
-	}
-	if host == "localhost" {
-		return nil
-	}
-	if a, err := netip.ParseAddr(host); err == nil && a.IsLoopback() {
-		return nil
-	}
-	return types.Errorf(types.Unsupported, "%s can be reached by others, and the server does not encrypt yet", listen).WithField("--listen").
-		WithRemedy("listen on 127.0.0.1 and reach it from elsewhere through ssh -L 7070:127.0.0.1:7070 THIS_MACHINE, or a proxy here that adds TLS (--host NAME)")
 }
 
 // serverLog is the log of a server: what callers were refused, too.

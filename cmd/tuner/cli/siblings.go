@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gotuner/tuner/api"
+	"github.com/gotuner/tuner/internal/pin"
 	"github.com/gotuner/tuner/trial/local"
 )
 
@@ -61,7 +62,8 @@ func (p *siblings) reach(owner, addr string) (*url.URL, http.RoundTripper, bool)
 }
 
 // find makes the way to a server. The caller's token goes along, so http is for
-// servers of this machine only, whose address is the same for both.
+// servers of this machine only, whose address is the same for both. Beyond it the
+// address has the server's pin behind #.
 func (p *siblings) find(owner, addr string) *sibling {
 	u, err := url.Parse(addr)
 	if err != nil || u.Host == "" || u.User != nil || (u.Path != "" && u.Path != "/") {
@@ -71,6 +73,8 @@ func (p *siblings) find(owner, addr string) *sibling {
 		IdleConnTimeout: time.Minute, DisableCompression: true}
 	switch {
 	case u.Scheme == "http" && onThisMachine(u.Hostname()) && local.OwnerHost(owner) == p.host:
+	case u.Scheme == "https" && pin.Check(u.Fragment) == nil: // the database says whom to trust
+		t.TLSClientConfig = pin.TLS(u.Fragment)
 	default:
 		return nil
 	}

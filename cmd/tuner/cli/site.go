@@ -33,6 +33,7 @@ type site struct {
 	local  *local.Local // nil with a server
 	close  func() error
 	url    string // "" without
+	pin    string // of the server; may be empty
 }
 
 func localSite(l *local.Local) *site {
@@ -40,7 +41,7 @@ func localSite(l *local.Local) *site {
 }
 
 func remoteSite(c *client.Client) *site {
-	return &site{coordinator: c, asker: c, reader: remoteReader{c}, glance: c.Impatient(), url: c.URL(), close: c.Close}
+	return &site{coordinator: c, asker: c, reader: remoteReader{c}, glance: c.Impatient(), url: c.URL(), pin: c.Pin(), close: c.Close}
 }
 
 // Close closes the database or lets go of the server.
