@@ -26,9 +26,11 @@ type (
 	listTrialsInput struct {
 		StudyName
 
-		States []types.State   `query:"state" doc:"Only trials in these states, separated by commas" enum:"queued,running,paused,completed,pruned,failed,infeasible,cancelled"`
-		Sort   store.TrialSort `query:"sort" enum:"number,metric,finished" default:"number" doc:"Order of the trials"`
+		TrialConditions
+
+		Sort   store.TrialSort `query:"sort" enum:"number,metric,finished,param" default:"number" doc:"Order of the trials; those without a value come last"`
 		Metric string          `query:"metric" doc:"The metric to sort by"`
+		Param  string          `query:"param" doc:"The parameter to sort by"`
 		Desc   bool            `query:"desc" doc:"The largest or latest first"`
 		After  string          `query:"after" doc:"Where the page begins: next of the page before"`
 		Limit  int             `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most trials of a page"`
@@ -78,9 +80,17 @@ func (s *Server) trialRoutes() {
 
 func (s *Server) listTrials(ctx context.Context, in *listTrialsInput) (*trialsOutput, error) {
 	out := trialsOutput{types.TrialPage{Trials: []types.Trial{}}}
-	err := s.withStudy(ctx, in.StudyName, func(id int64) error {
-		page, next, err := s.cfg.Store.ListTrials(ctx, id, store.TrialFilter{States: in.States, Sort: in.Sort, Metric: in.Metric,
-			Desc: in.Desc, After: in.After, Limit: in.Limit})
+	f, err := in.filter()
+	if err != nil {
+		return nil, err
+	}
+	f.Sort, f.Metric, f.Param, f.Desc, f.After, f.Limit = in.Sort, in.Metric, in.Param, in.Desc, in.After, in.Limit
+	if f.Metric != "" && f.Sort != store.SortMetric || f.Param != "" && f.Sort != store.SortParam {
+		return nil, types.Errorf(types.Invalid, "the order %q has neither a metric nor a parameter to sort by", f.Sort).WithField("sort").
+			WithRemedy("sort by metric or param, or leave the other out; conditions are params and metrics")
+	}
+	err = s.withStudy(ctx, in.StudyName, func(id int64) error {
+		page, next, err := s.cfg.Store.ListTrials(ctx, id, f)
 		if err != nil {
 			return err
 		}

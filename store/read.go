@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"encoding/base64"
 	"fmt"
 	"math"
 	"slices"
@@ -63,7 +64,7 @@ func thin(out, in []trial.Report, limit int) []trial.Report {
 type Phase byte
 
 // The phases. A listing by number has only ByNumber, one by a metric ByValue,
-// ByNaN and ByNumber, one by time ByValue and ByNumber.
+// ByNaN and ByNumber, one by time or by a parameter ByValue and ByNumber.
 const (
 	ByValue  Phase = 'v' // has the value, ordered by it and the number
 	ByNaN    Phase = 'x' // the value is NaN, ordered by number
@@ -71,10 +72,12 @@ const (
 )
 
 // Cursor is a place in a listing: after the trial Number, whose value is Value
-// (of a metric) or Time (when it finished, in microseconds) in phase ByValue.
+// (of a metric), Param (of a parameter) or Time (when it finished, in
+// microseconds) in phase ByValue.
 type Cursor struct {
 	Phase  Phase
 	Value  float64
+	Param  any
 	Time   int64
 	Number int64
 	// Start is true for the beginning of the phase.
@@ -104,9 +107,12 @@ func (f *TrialFilter) Next(c Cursor) (next Cursor, ok bool) {
 func (f *TrialFilter) CursorAt(p Phase, t *trial.Trial) Cursor {
 	c := Cursor{Phase: p, Number: t.Number}
 	if p == ByValue {
-		if f.Sort == SortMetric {
+		switch f.Sort {
+		case SortMetric:
 			c.Value = t.Metrics[f.Metric]
-		} else {
+		case SortParam:
+			c.Param, _ = t.Params.Get(f.Param)
+		default:
 			c.Time = t.Finished.UnixMicro()
 		}
 	}
@@ -117,8 +123,15 @@ func (f *TrialFilter) CursorAt(p Phase, t *trial.Trial) Cursor {
 func (f *TrialFilter) Encode(c Cursor) string {
 	s := fmt.Sprintf("%s:%c:%d", f.order(), c.Phase, c.Number)
 	if c.Phase == ByValue {
-		if f.Sort == SortMetric {
+		switch f.Sort {
+		case SortMetric:
 			return s + ":" + strconv.FormatUint(math.Float64bits(c.Value), 16)
+		case SortParam:
+			text, err := types.AppendValue(nil, c.Param)
+			if err != nil {
+				panic(err) // a value that a trial has
+			}
+			return s + ":" + base64.RawURLEncoding.EncodeToString(text)
 		}
 		return s + ":" + strconv.FormatInt(c.Time, 10)
 	}
@@ -130,14 +143,20 @@ func (f *TrialFilter) Normalise() (Cursor, error) {
 	f.Sort = cmp.Or(f.Sort, SortNumber)
 	f.Limit = cmp.Or(f.Limit, 1000)
 	switch {
-	case f.Sort != SortNumber && f.Sort != SortMetric && f.Sort != SortFinished:
+	case f.Sort != SortNumber && f.Sort != SortMetric && f.Sort != SortFinished && f.Sort != SortParam:
 		return Cursor{}, types.Errorf(types.Invalid, "unknown order %q", f.Sort).WithField("sort").
-			WithRemedy("use %s, %s or %s", SortNumber, SortMetric, SortFinished)
+			WithRemedy("use %s, %s, %s or %s", SortNumber, SortMetric, SortFinished, SortParam)
+	case f.Sort == SortParam && f.Param == "":
+		return Cursor{}, types.Errorf(types.Invalid, "no parameter to sort by").WithField("param").WithRemedy("name one")
 	case f.Sort == SortMetric && f.Metric == "":
 		return Cursor{}, types.Errorf(types.Invalid, "no metric to sort by").WithField("metric").WithRemedy("name one")
 	case f.Limit < 0:
 		return Cursor{}, types.Errorf(types.Invalid, "%d is no page size", f.Limit).WithField("limit").WithRemedy("use 1 or more")
-	case f.After == "":
+	}
+	if err := f.normaliseFilters(); err != nil {
+		return Cursor{}, err
+	}
+	if f.After == "" {
 		return f.First(), nil
 	}
 	return f.decode()
@@ -163,6 +182,8 @@ func (f *TrialFilter) decode() (Cursor, error) {
 		c.Value = math.Float64frombits(bits)
 	case len(parts) == 3 && c.Phase == ByValue && f.Sort == SortFinished:
 		c.Time, err = strconv.ParseInt(parts[2], 10, 64)
+	case len(parts) == 3 && c.Phase == ByValue && f.Sort == SortParam:
+		c.Param, err = decodeValue(parts[2])
 	case len(parts) == 2 && c.Phase == ByNumber:
 	case len(parts) == 2 && c.Phase == ByNaN && f.Sort == SortMetric:
 	default:
@@ -172,6 +193,21 @@ func (f *TrialFilter) decode() (Cursor, error) {
 		return Cursor{}, bad
 	}
 	return c, nil
+}
+
+func decodeValue(text string) (any, error) {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	var p types.Params
+	if err := p.UnmarshalJSON(append(append([]byte(`{"v":`), b...), '}')); err != nil {
+		return nil, err
+	}
+	if len(p) != 1 {
+		return nil, fmt.Errorf("%q is no value", b)
+	}
+	return p[0].Value, nil
 }
 
 func (f *TrialFilter) order() string {

@@ -231,9 +231,16 @@ type Trials interface {
 type TrialFilter struct {
 	States []types.State // empty: all
 	Sort   TrialSort
-	// Metric is the metric of SortMetric.
+	// Metric is the metric of SortMetric, Param the parameter of SortParam.
 	Metric string
+	Param  string
 	Desc   bool
+	// Params and Metrics all hold for the trials that are listed, and so do the
+	// times, ends excluded; zero is any.
+	Params                        []ParamFilter
+	Metrics                       []MetricFilter
+	CreatedAfter, CreatedBefore   time.Time
+	FinishedAfter, FinishedBefore time.Time
 	// After is the cursor that the previous page returned.
 	After string
 	Limit int // 0: 1000
@@ -250,6 +257,9 @@ const (
 	SortMetric TrialSort = "metric"
 	// SortFinished puts trials that are not finished last.
 	SortFinished TrialSort = "finished"
+	// SortParam is by CompareValues; trials where the parameter is inactive are
+	// last.
+	SortParam TrialSort = "param"
 )
 
 // History reads what the engine rebuilds a study from.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gotuner/tuner/api/types"
 )
@@ -117,8 +118,15 @@ func (c *Client) Trial(ctx context.Context, study, number int64) (types.Trial, e
 // TrialQuery selects and orders trials; see the route listTrials.
 type TrialQuery struct {
 	States []types.State // empty: all
-	Sort   string        // "number" ("" too), "metric" or "finished"
-	Metric string
+	// Params and Metrics are conditions that all hold, such as "lr=1e-4..1e-2",
+	// "opt=sgd,adam" and "loss=..0.5".
+	Params, Metrics []string
+	// These are excluded; zero is any.
+	CreatedAfter, CreatedBefore, FinishedAfter, FinishedBefore time.Time
+
+	Sort   string // "number" ("" too), "metric", "finished" or "param"
+	Metric string // of Sort "metric"
+	Param  string // of Sort "param"
 	Desc   bool
 	After  string // Next of the page before
 	Limit  int    // 1 to 1000; 0: 100
@@ -134,9 +142,20 @@ func (c *Client) ListTrials(ctx context.Context, study int64, f TrialQuery) (typ
 		}
 		q.Set("state", strings.Join(states, ","))
 	}
-	for k, v := range map[string]string{"sort": f.Sort, "metric": f.Metric} {
+	for k, v := range map[string]string{"sort": f.Sort, "metric": f.Metric, "param": f.Param} {
 		if v != "" {
 			q.Set(k, v)
+		}
+	}
+	for k, list := range map[string][]string{"params": f.Params, "metrics": f.Metrics} {
+		for _, v := range list {
+			q.Add(k, v)
+		}
+	}
+	for k, at := range map[string]time.Time{"created_after": f.CreatedAfter, "created_before": f.CreatedBefore,
+		"finished_after": f.FinishedAfter, "finished_before": f.FinishedBefore} {
+		if !at.IsZero() {
+			q.Set(k, at.UTC().Format(time.RFC3339Nano))
 		}
 	}
 	if f.Desc {

@@ -45,7 +45,7 @@ func (s *Store) ListTrials(_ context.Context, id int64, f store.TrialFilter) ([]
 	all := st.rows(-1)
 	for i := range all {
 		row := &all[i]
-		if len(f.States) > 0 && !slices.Contains(f.States, row.State) {
+		if !f.Match(&row.Trial) {
 			continue
 		}
 		if from.Start && from == f.First() || compare(&f, place(&f, &row.Trial), from) > 0 {
@@ -81,6 +81,10 @@ func place(f *store.TrialFilter, t *trial.Trial) store.Cursor {
 		if !t.Finished.IsZero() {
 			phase = store.ByValue
 		}
+	case store.SortParam:
+		if _, ok := t.Params.Get(f.Param); ok {
+			phase = store.ByValue
+		}
 	case store.SortNumber:
 	}
 	return f.CursorAt(phase, t)
@@ -91,7 +95,11 @@ func compare(f *store.TrialFilter, a, b store.Cursor) int {
 		order := map[store.Phase]int{store.ByValue: 0, store.ByNaN: 1, store.ByNumber: 2}
 		return order[a.Phase] - order[b.Phase]
 	}
-	c := cmp.Or(cmp.Compare(a.Value, b.Value), cmp.Compare(a.Time, b.Time), cmp.Compare(a.Number, b.Number))
+	c := cmp.Or(cmp.Compare(a.Value, b.Value), cmp.Compare(a.Time, b.Time))
+	if c == 0 && f.Sort == store.SortParam && a.Phase == store.ByValue {
+		c = store.CompareValues(a.Param, b.Param)
+	}
+	c = cmp.Or(c, cmp.Compare(a.Number, b.Number))
 	if f.Desc {
 		return -c
 	}

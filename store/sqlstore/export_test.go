@@ -24,6 +24,29 @@ func OpenOn(ctx context.Context, cfg Config, network, host string, pid int, aliv
 	})
 }
 
+// SmallBlocks makes a store keep columns in blocks of a few trials.
+func SmallBlocks(s *Store) *Store {
+	s.block = 7
+	return s
+}
+
+// BlocksOf counts the stored blocks of a study's columns.
+func BlocksOf(t *testing.T, s *Store, study int64) (n int64) {
+	t.Helper()
+	if err := s.writer.do(t.Context(), func(tx *gorm.DB) error { return tx.Model(&columnRow{}).Where("study_id = ?", study).Count(&n).Error }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// SpoilBlocks replaces the data of all blocks.
+func SpoilBlocks(t *testing.T, s *Store, data string) {
+	t.Helper()
+	if err := s.writer.do(t.Context(), func(tx *gorm.DB) error { return tx.Exec("UPDATE trial_columns SET data = ?", []byte(data)).Error }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Setting reads a setting of the writer's connection.
 func Setting(t *testing.T, s *Store, query string) (value string) {
 	t.Helper()

@@ -204,6 +204,15 @@ type digestRow struct {
 
 func (digestRow) TableName() string { return "digests" }
 
+type columnRow struct {
+	StudyID int64  `gorm:"primaryKey;autoIncrement:false"`
+	Param   string `gorm:"primaryKey"`
+	Block   int64  `gorm:"primaryKey;autoIncrement:false"`
+	Data    []byte
+}
+
+func (columnRow) TableName() string { return "trial_columns" }
+
 type requestKeyRow struct {
 	StudyID  int64  `gorm:"primaryKey;autoIncrement:false"`
 	Key      string `gorm:"primaryKey"`
@@ -248,7 +257,7 @@ func models() []any {
 func studyModels() []any {
 	return []any{
 		&spaceRow{}, &trialRow{}, &attemptRow{}, &metricRow{}, &reportRow{}, &decisionRow{}, &eventRow{},
-		&commandRow{}, &outboxRow{}, &attributeRow{}, &stateRow{}, &digestRow{}, &requestKeyRow{},
+		&commandRow{}, &outboxRow{}, &attributeRow{}, &stateRow{}, &digestRow{}, &columnRow{}, &requestKeyRow{},
 	}
 }
 

@@ -73,6 +73,7 @@ type Store struct {
 	// only one that may exist (SQLite on a network file system).
 	readers *gorm.DB
 	pools   []*sql.DB
+	block   int // trials of a block of columns; 0 is columnBlock
 	// after runs last in Close.
 	after  func() error
 	closed atomic.Bool

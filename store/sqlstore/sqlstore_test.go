@@ -54,7 +54,7 @@ func newFile(tb testing.TB) string { return filepath.Join(tb.TempDir(), "tuner.d
 // openSQLite opens a new file with the durability.
 func openSQLite(durability string) func(testing.TB) store.Store {
 	return func(tb testing.TB) store.Store {
-		return open(tb, sqlstore.Config{DSN: newFile(tb), Durability: durability})
+		return sqlstore.SmallBlocks(open(tb, sqlstore.Config{DSN: newFile(tb), Durability: durability}))
 	}
 }
 

@@ -76,6 +76,9 @@ func (s *Store) ListTrials(ctx context.Context, study int64, f store.TrialFilter
 	if err != nil {
 		return nil, "", err
 	}
+	if !f.Indexed() {
+		return s.selectTrials(ctx, study, f, from)
+	}
 	var out []trial.Trial
 	var phases []store.Phase
 	err = s.read(ctx, func(db *gorm.DB) error {

@@ -67,8 +67,16 @@ func (r remoteReader) Trial(ctx context.Context, study, number int64) (trial.Tri
 }
 
 func (r remoteReader) ListTrials(ctx context.Context, study int64, f store.TrialFilter) ([]trial.Trial, string, error) {
-	page, err := r.c.ListTrials(ctx, study, client.TrialQuery{States: f.States, Sort: string(f.Sort), Metric: f.Metric, Desc: f.Desc,
-		After: f.After, Limit: cmp.Or(f.Limit, 1000)})
+	q := client.TrialQuery{States: f.States, Sort: string(f.Sort), Metric: f.Metric, Param: f.Param, Desc: f.Desc,
+		CreatedAfter: f.CreatedAfter, CreatedBefore: f.CreatedBefore, FinishedAfter: f.FinishedAfter, FinishedBefore: f.FinishedBefore,
+		After: f.After, Limit: cmp.Or(f.Limit, 1000)}
+	for _, p := range f.Params {
+		q.Params = append(q.Params, p.Texts()...)
+	}
+	for _, m := range f.Metrics {
+		q.Metrics = append(q.Metrics, m.Text())
+	}
+	page, err := r.c.ListTrials(ctx, study, q)
 	var out []trial.Trial
 	for _, v := range page.Trials {
 		out = append(out, storedTrial(study, v))
