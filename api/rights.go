@@ -66,6 +66,7 @@ var operations = map[string]access{
 
 	"lease":     {needs: run},
 	"report":    {needs: run, attempt: true},
+	"extend":    {needs: run, attempt: true},
 	"finish":    {needs: run},
 	"heartbeat": {needs: run},
 	"adopt":     {needs: run},

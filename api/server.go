@@ -35,6 +35,7 @@ type Engine interface {
 	Open(ctx context.Context, spec types.StudySpec, how engine.Opening) (types.Study, error)
 	Study(ctx context.Context, id int64) (types.Study, error)
 	Trial(ctx context.Context, study, number int64) (types.Trial, error)
+	Extend(ctx context.Context, req types.ExtendRequest) (types.ExtendReply, error)
 	Control(ctx context.Context, req types.ControlRequest) (types.ControlReply, error)
 	Ask(ctx context.Context, req types.LeaseRequest) (types.LeaseReply, error)
 	Tell(ctx context.Context, req types.TellRequest) (types.FinishReply, error)
@@ -183,6 +184,7 @@ func (s *Server) routes() {
 	s.askRoutes()
 	s.eventRoutes()
 	s.signalRoutes()
+	s.extendRoutes()
 }
 
 // Handler is the server without a listener.

@@ -52,6 +52,10 @@ func (b *Batch) Validate() error {
 			}
 		case PutAttempt:
 			err = b.checkTrial(m.Attempt.Trial, 0, number)
+		case UpdatePoint:
+			if err = b.checkTrial(m.Trial.Number, 0, number); err == nil {
+				err = checkParams(m.Trial.Params)
+			}
 		case AddDecision:
 			err = b.checkTrial(m.Trial, 0, number)
 		case PutAttribute:
@@ -117,7 +121,7 @@ func (b *Batch) checkEvents(events []trial.Event, end int64, seqs coverage) erro
 			low = -1
 		case trial.EventReported:
 			bit = coveredByReported
-		case trial.EventCreated, trial.EventStarted, trial.EventRequeued, trial.EventFinished:
+		case trial.EventCreated, trial.EventDrawn, trial.EventStarted, trial.EventRequeued, trial.EventFinished:
 		default:
 			return b.fault("has an event of the unknown kind %q", e.Kind)
 		}

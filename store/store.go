@@ -112,6 +112,9 @@ type (
 	// UpdateTrial replaces the columns that change: state, reason, priority,
 	// attempts, lost, started, finished, step, and adds Metrics if not nil.
 	UpdateTrial struct{ Trial *trial.Trial }
+	// UpdatePoint replaces params, space version and arm of a trial whose point
+	// grows while it runs.
+	UpdatePoint struct{ Trial *trial.Trial }
 	// PutAttempt inserts or replaces an attempt.
 	PutAttempt struct{ Attempt *trial.Attempt }
 	// PutReports inserts reports. Each is the event EventReported of its Seq,
@@ -173,6 +176,7 @@ func (PutStudy) mutation()          {}
 func (AddSpace) mutation()          {}
 func (AddTrial) mutation()          {}
 func (UpdateTrial) mutation()       {}
+func (UpdatePoint) mutation()       {}
 func (PutAttempt) mutation()        {}
 func (PutReports) mutation()        {}
 func (AddDecision) mutation()       {}

@@ -22,8 +22,11 @@ type Ledger struct {
 	all     bool // points with continuous parameters are remembered too
 
 	open  map[int64]Known // created, not finished
-	tried map[string]bool // by key, in the current space
-	kept  []Known         // the points of tried, and those of other versions
+	tried map[string]int  // how often, by key, in the current space
+	kept  []kept          // the points of tried, and those of other versions
+	// masks are the sets of parameters that tried points of an open space lack: a
+	// program that was given the same values asks for the same parameters again.
+	masks [][]bool
 
 	continuous []bool // by parameter
 	size       int64  // of the space; 0 if infinite
@@ -53,7 +56,7 @@ type leftover struct {
 
 // NewLedger returns a Ledger of the study's first space version.
 func NewLedger(cfg Config) *Ledger {
-	l := &Ledger{repeats: cfg.Repeats(), open: map[int64]Known{}, tried: map[string]bool{}}
+	l := &Ledger{repeats: cfg.Repeats(), open: map[int64]Known{}, tried: map[string]int{}}
 	l.setSpace(cfg.Space)
 	return l
 }
@@ -76,14 +79,23 @@ func (l *Ledger) Observe(e trial.Event) {
 	case trial.EventCreated:
 		k := Known{l.space, e.Point}
 		l.open[e.Trial] = k
-		l.remember(k)
+		l.remember(kept{e.Trial, k})
+	case trial.EventDrawn:
+		if k, ok := l.open[e.Trial]; ok && e.Point != nil && (k.From != l.space || !slices.Equal(k.Point, e.Point)) {
+			l.forget(e.Trial)
+			l.open[e.Trial] = Known{l.space, e.Point}
+			l.remember(kept{e.Trial, l.open[e.Trial]})
+		}
 	case trial.EventFinished:
+		if l.space.Dynamic() && e.Finish != nil && (e.Finish.State == types.Failed || e.Finish.State == types.Cancelled) {
+			l.abandon(e.Trial)
+		}
 		delete(l.open, e.Trial)
 	case trial.EventSpace:
-		kept := l.kept
-		l.kept, l.tried = nil, map[string]bool{}
+		all := l.kept
+		l.kept, l.tried, l.masks = nil, map[string]int{}, nil
 		l.setSpace(e.Space)
-		for _, k := range kept {
+		for _, k := range all {
 			l.remember(k)
 		}
 	case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventStudy:
@@ -109,18 +121,100 @@ func (l *Ledger) setSpace(s *space.Space) {
 	l.left, l.listed = nil, false
 }
 
-func (l *Ledger) remember(k Known) {
+// kept is the point of a trial that is remembered.
+type kept struct {
+	number int64
+	Known
+}
+
+func (l *Ledger) remember(k kept) {
 	if l.repeats {
 		return
 	}
 	p, ok := k.In(l.space)
-	if ok && !l.countable(p) {
+	if ok && !l.countable(p) && !l.space.Open() { // there, a later draw may make it countable
 		return
 	}
 	l.kept = append(l.kept, k)
-	if ok {
-		l.tried[l.space.Key(p)] = true
+	if ok && l.countable(p) {
+		l.tried[l.space.Key(p)]++
+		l.mask(p)
 	}
+}
+
+// forget is for a point that is not its trial's any more.
+func (l *Ledger) forget(number int64) {
+	for i := len(l.kept) - 1; i >= 0; i-- {
+		k := l.kept[i]
+		if k.number != number {
+			continue
+		}
+		l.kept = slices.Delete(l.kept, i, i+1)
+		if p, ok := k.In(l.space); ok && l.countable(p) {
+			key := l.space.Key(p)
+			if l.tried[key]--; l.tried[key] == 0 {
+				delete(l.tried, key)
+			}
+		}
+		l.left, l.listed = nil, false // it may be free again
+		return
+	}
+}
+
+// abandon is for a trial whose program may not have come to ask for all that it
+// would have: what it lacks says nothing.
+func (l *Ledger) abandon(number int64) {
+	k, ok := l.open[number]
+	if !ok {
+		return
+	}
+	p, ok := k.In(l.space)
+	if !ok {
+		return
+	}
+	for i := range p {
+		if p[i] == nil && l.space.Param(i).Dynamic {
+			l.forget(number)
+			return
+		}
+	}
+}
+
+// mask notes which dynamic parameters the tried point p lacks.
+func (l *Ledger) mask(p space.Point) {
+	if !l.space.Dynamic() {
+		return
+	}
+	var m []bool
+	for i := range p {
+		if p[i] == nil && l.space.Param(i).Dynamic {
+			if m == nil {
+				m = make([]bool, len(p))
+			}
+			m[i] = true
+		}
+	}
+	if m == nil || slices.ContainsFunc(l.masks, func(o []bool) bool { return slices.Equal(o, m) }) {
+		return
+	}
+	l.masks = append(l.masks, m)
+}
+
+// answered reports whether a trial had the values of p and did not ask for the
+// rest of them.
+func (l *Ledger) answered(p space.Point) bool {
+	for _, m := range l.masks {
+		q := slices.Clone(p)
+		for i, lacks := range m {
+			if lacks {
+				q[i] = nil
+			}
+		}
+		if l.countable(q) && l.tried[l.space.Key(q)] > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // countable reports whether p is to be remembered.
@@ -139,7 +233,7 @@ func (l *Ledger) countable(p space.Point) bool {
 // Tried reports whether p, a point of the current space, is known to be the
 // point of a trial, finished or not.
 func (l *Ledger) Tried(p space.Point) bool {
-	return l.countable(p) && l.tried[l.space.Key(p)]
+	return l.countable(p) && l.tried[l.space.Key(p)] > 0 || l.answered(p)
 }
 
 // Ask prepares to answer a request: the pending points count as tried as long
@@ -183,11 +277,14 @@ func (a *Ask) Take(number int64, p space.Point) {
 // Taken reports whether p is finished or pending and must not be proposed
 // again; never in a study that may repeat points.
 func (a *Ask) Taken(p space.Point) bool {
-	if a.ledger.repeats || !a.ledger.countable(p) {
+	if a.ledger.repeats {
 		return false
 	}
+	if !a.ledger.countable(p) {
+		return a.ledger.answered(p)
+	}
 	key := a.ledger.space.Key(p)
-	return a.taken[key] || a.ledger.tried[key]
+	return a.taken[key] || a.ledger.tried[key] > 0 || a.ledger.answered(p)
 }
 
 const (
@@ -265,7 +362,7 @@ func (a *Ask) pick(ctx context.Context, r *rand.Rand) (space.Point, error) {
 // created. Its content is the same whenever it was made first.
 func (l *Ledger) list(ctx context.Context) error {
 	if l.listed {
-		l.left = slices.DeleteFunc(l.left, func(x leftover) bool { return l.tried[x.key] })
+		l.left = slices.DeleteFunc(l.left, func(x leftover) bool { return l.Tried(x.point) })
 		return nil
 	}
 	full, err := withoutGrids(l.space)
@@ -277,8 +374,8 @@ func (l *Ledger) list(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if key := l.space.Key(p); !l.tried[key] {
-			l.left = append(l.left, leftover{key, p})
+		if !l.Tried(p) {
+			l.left = append(l.left, leftover{l.space.Key(p), p})
 		}
 	}
 	l.listed = true
@@ -291,7 +388,7 @@ func withoutGrids(s *space.Space) (*space.Space, error) {
 	params := make([]space.Parameter, s.Len())
 	for i := range params {
 		params[i] = *s.Param(i)
-		params[i].Grid = 0
+		params[i].Grid, params[i].Dynamic = 0, false
 	}
 	return space.New(params, s.Constraints())
 }

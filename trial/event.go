@@ -15,6 +15,10 @@ type EventKind string
 const (
 	// EventCreated: a trial with a point exists; it is pending until finished.
 	EventCreated EventKind = "created"
+	// EventDrawn: the program of a trial in an open space asked for a parameter, or
+	// ended without asking for all that its point had; Point is what the trial is
+	// expected to be now.
+	EventDrawn EventKind = "drawn"
 	// EventStarted: an attempt of the trial was leased.
 	EventStarted EventKind = "started"
 	// EventReported: a report was counted.
@@ -39,8 +43,10 @@ type Event struct {
 	Trial int64 // number; -1 for events of the study
 	Time  time.Time
 
-	// Point and SpaceVersion are set for EventCreated. Point belongs to the
-	// space version that was current when the trial was created.
+	// Point and SpaceVersion are set for EventCreated and EventDrawn. Point belongs
+	// to the space version that was current then. In an open space it has values
+	// of dynamic parameters that the program has not asked for yet; that of an
+	// EventDrawn is nil if what the trial is expected to be has not changed.
 	Point        space.Point
 	SpaceVersion int
 	// Report is set for EventReported.

@@ -14,6 +14,9 @@ const (
 	EventCreated EventKind = "created"
 	// EventStarted: the trial was handed out.
 	EventStarted EventKind = "started"
+	// EventDrawn: the trial's program asked for a parameter of an open space;
+	// Detail has its name, value and what chose it.
+	EventDrawn EventKind = "drawn"
 	// EventReported: a report was counted.
 	EventReported EventKind = "reported"
 	// EventRequeued: the attempt was lost or interrupted, and its reports are void.
@@ -30,7 +33,7 @@ const (
 // 0, without gap, and never change.
 type Event struct {
 	Seq  int64     `json:"seq"`
-	Kind EventKind `json:"kind" enum:"created,started,reported,requeued,finished,space,study"`
+	Kind EventKind `json:"kind" enum:"created,started,drawn,reported,requeued,finished,space,study"`
 	Time time.Time `json:"time"`
 	// Trial is its number; nil for events of the study.
 	Trial *int64 `json:"trial,omitempty"`

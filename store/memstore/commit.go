@@ -68,7 +68,7 @@ func (s *Store) check(st *study, b *store.Batch) error {
 				return types.Errorf(types.Conflict, "study %q has no open command %d", st.row.Spec.Name, m.ID)
 			}
 			answered[m.ID] = true
-		case store.AddTrial, store.UpdateTrial, store.PutAttempt, store.PutReports, store.AddDecision,
+		case store.AddTrial, store.UpdateTrial, store.UpdatePoint, store.PutAttempt, store.PutReports, store.AddDecision,
 			store.AddEvents, store.PutSuggesterState, store.PutDigest, store.PutAttribute, store.PutRequestKey:
 		}
 	}
@@ -94,6 +94,9 @@ func (s *Store) apply(st *study, m store.Mutation) {
 		st.counts[t.State]++
 	case store.UpdateTrial:
 		st.update(m.Trial)
+	case store.UpdatePoint:
+		row, t := &st.trials[m.Trial.Number].Trial, copyTrial(m.Trial)
+		row.Params, row.SpaceVersion, row.Arm = t.Params, t.SpaceVersion, t.Arm
 	case store.PutAttempt:
 		st.putAttempt(m.Attempt)
 	case store.PutReports:

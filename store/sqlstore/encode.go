@@ -68,6 +68,12 @@ func (e *encoded) add(m store.Mutation) error {
 		return e.addTrial(m.Trial)
 	case store.UpdateTrial:
 		e.updateTrial(m.Trial)
+	case store.UpdatePoint:
+		params, err := m.Trial.Params.AppendJSON(nil)
+		if err != nil {
+			return types.Errorf(types.Internal, "trial %d: %w", m.Trial.Number, err)
+		}
+		e.step(updatePointStatement, nil, store.Text(string(params)), m.Trial.SpaceVersion, store.Text(m.Trial.Arm), e.study, m.Trial.Number)
 	case store.PutAttempt:
 		e.putAttempt(m.Attempt)
 	case store.PutReports:

@@ -83,6 +83,7 @@ type statement int
 const (
 	fenceStatement statement = iota
 	updateTrialStatement
+	updatePointStatement
 	putStudyStatement
 	setSpaceStatement
 	addSpaceStatement
@@ -103,6 +104,7 @@ var statementSQL = [numStatements]string{
 		WHERE id = ? AND epoch = ? AND next_seq = ? AND next_number = ?`,
 	updateTrialStatement: `UPDATE trials SET state = ?, reason = ?, priority = ?, attempts = ?, lost = ?, step = ?,
 		started = ?, finished = ? WHERE study_id = ? AND number = ?`,
+	updatePointStatement: `UPDATE trials SET params = ?, space_version = ?, arm = ? WHERE study_id = ? AND number = ?`,
 	putStudyStatement: `UPDATE studies SET spec = ?, state = ?, reason = ?
 		WHERE id = ? AND name = ? AND project_id = (SELECT id FROM projects WHERE name = ?)`,
 	setSpaceStatement: `UPDATE studies SET space_version = ? WHERE id = ? AND space_version = ?`,

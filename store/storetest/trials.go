@@ -17,6 +17,7 @@ import (
 var trialTests = map[string]func(t *testing.T, s store.Store){
 	"every column":          everyColumn,
 	"an update":             update,
+	"a point that grows":    growingPoint,
 	"metrics of every kind": metricsOfEveryKind,
 	"parameter values":      parameterValues,
 	"awkward texts":         awkwardTexts,
@@ -54,6 +55,34 @@ func fullTrial() trial.Trial {
 		Attempts: 3, Lost: 2, Created: epochTime, Started: epochTime.Add(time.Second), Finished: epochTime.Add(time.Minute),
 		Metrics: map[string]float64{"loss": 0.25}, Step: 1 << 40,
 	}
+}
+
+func growingPoint(t *testing.T, s store.Store) {
+	f := NewFeed(t, s, "points")
+	in := fullTrial()
+	in.State, in.Finished, in.Metrics = types.Running, time.Time{}, nil
+	got := add(t, f, in)
+	other := add(t, f, in)
+	got.Params = append(types.Params{{Name: "new", Value: 1.0}}, got.Params...)
+	got.SpaceVersion, got.Arm = 4, "tpe,random"
+	changed := got
+	changed.Reason, changed.Attempts = "not stored by this", 9
+	drawn := f.event(0, trial.EventDrawn, got.Number)
+	drawn.Detail = json.RawMessage(`{"param":"new"}`)
+	check(t, s.Commit(context.Background(), f.Batch(store.UpdatePoint{Trial: &changed}, store.AddEvents{Events: []trial.Event{drawn}})))
+	for _, want := range []trial.Trial{got, other} {
+		now, err := s.Trial(context.Background(), f.Study.ID, want.Number)
+		check(t, err)
+		same(t, "the trial", want, now)
+	}
+	var last store.StoredEvent
+	check(t, s.Events(context.Background(), f.Study.ID, 0, func(e store.StoredEvent) error { last = e; return nil }))
+	if last.Kind != trial.EventDrawn || string(last.Detail) != string(drawn.Detail) || last.Event.Trial != got.Number {
+		t.Errorf("the event is %+v", last)
+	}
+	bad := got
+	bad.Number = 77
+	refused(t, s.Commit(context.Background(), f.Batch(store.UpdatePoint{Trial: &bad})), types.Internal)
 }
 
 func everyColumn(t *testing.T, s store.Store) {

@@ -145,6 +145,12 @@ func (s *CMAES) Observe(events []trial.Event) {
 		case trial.EventCreated:
 			s.open[e.Trial] = s.sampleOf(e.Trial, e.Point)
 			s.ledger.Observe(e)
+		case trial.EventDrawn:
+			// A point that is not the one proposed counts as one from elsewhere.
+			if k, ok := s.ledger.Open(e.Trial); e.Point != nil && (!ok || k.From != s.layout.space || !slices.Equal(k.Point, e.Point)) {
+				delete(s.open, e.Trial)
+			}
+			s.ledger.Observe(e)
 		case trial.EventFinished:
 			s.finish(e)
 			s.ledger.Observe(e)

@@ -37,7 +37,10 @@ type Random struct {
 	ledger *suggest.Ledger
 }
 
-var _ suggest.Suggester = (*Random)(nil)
+var (
+	_ suggest.Suggester = (*Random)(nil)
+	_ suggest.Extender  = (*Random)(nil)
+)
 
 // New returns a Random; it has no settings.
 func New(cfg suggest.Config) *Random {
@@ -67,4 +70,9 @@ func (s *Random) Suggest(ctx context.Context, req suggest.Request) ([]suggest.Pr
 		out = append(out, suggest.Proposal{Point: p, Arm: Name})
 	}
 	return out, nil
+}
+
+// Extend implements suggest.Extender: a draw from the parameter's prior.
+func (s *Random) Extend(_ context.Context, req suggest.ExtendRequest) (suggest.Extension, error) {
+	return suggest.Draw(s.ledger.Space(), s.seed, req.Number, req.Param), nil
 }

@@ -29,6 +29,9 @@ func (s *Space) AppendJSON(b []byte) []byte {
 	if len(s.constraints) > 0 {
 		b = append(b, ']')
 	}
+	if s.open {
+		b = append(b, `,"open":true`...)
+	}
 	return append(b, '}')
 }
 
@@ -84,6 +87,9 @@ func (p *Parameter) appendJSON(b []byte) []byte {
 	if p.When != nil {
 		b = append(b, `,"when":`...)
 		b = appendCondition(b, p.When)
+	}
+	if p.Dynamic {
+		b = append(b, `,"dynamic":true`...)
 	}
 	return append(b, '}')
 }

@@ -78,6 +78,11 @@ type Parameter struct {
 	Grid int
 	// When is the condition under which the parameter is active; nil always.
 	When Condition
+	// Dynamic says that a program decides whether the parameter is active, by
+	// asking for it while it runs; so a point may lack it. Only an open space has
+	// such parameters. They have no condition, and neither conditions nor
+	// constraints name them.
+	Dynamic bool
 
 	dim *dim // set by New
 }

@@ -16,7 +16,7 @@ import (
 func Parse(b []byte) (*Space, error) {
 	var f faults
 	r := &reader{&f}
-	fields, ok := r.object(b, "space", "parameters", "constraints")
+	fields, ok := r.object(b, "space", "parameters", "constraints", "open")
 	if !ok {
 		return nil, f.err("space")
 	}
@@ -36,10 +36,11 @@ func Parse(b []byte) (*Space, error) {
 			constraints = append(constraints, r.text(item, fmt.Sprintf("space.constraints[%d]", i)))
 		}
 	}
+	open := r.flag(fields, "open", "space")
 	if err := f.err("space"); err != nil {
 		return nil, err
 	}
-	return New(params, constraints)
+	return build(params, constraints, open)
 }
 
 // ParseParameter reads the canonical JSON form of one parameter, with or
@@ -111,6 +112,15 @@ func (r *reader) text(raw []byte, field string) string {
 	return s
 }
 
+// flag reads a field that is true or false; it is false where it is absent.
+func (r *reader) flag(fields map[string]json.RawMessage, key, field string) bool {
+	raw, there := fields[key]
+	if there && string(raw) != "true" && string(raw) != "false" {
+		r.add(fault(field+"."+key, "it is %s, not true or false", short(raw)))
+	}
+	return string(raw) == "true"
+}
+
 // value reads a number, text or bool.
 func (r *reader) value(raw []byte, field string) Value {
 	switch raw[0] {
@@ -140,7 +150,7 @@ func short(raw []byte) string {
 	return s
 }
 
-var parameterFields = []string{"name", "type", "low", "high", "step", "scale", "choices", "default", "prior", "grid", "when"}
+var parameterFields = []string{"name", "type", "low", "high", "step", "scale", "choices", "default", "prior", "grid", "when", "dynamic"}
 
 // parameter reads one. A name given beside it takes the place of its own.
 func (r *reader) parameter(raw []byte, i int, name ...string) Parameter {
@@ -201,6 +211,7 @@ func (r *reader) parameter(raw []byte, i int, name ...string) Parameter {
 	if raw, there := fields["when"]; there {
 		p.When = r.condition(raw, field+".when", 0)
 	}
+	p.Dynamic = r.flag(fields, "dynamic", field)
 	return p
 }
 

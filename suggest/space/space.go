@@ -22,6 +22,8 @@ type Space struct {
 	children [][]int       // parameters whose condition names this one
 	cuts     [][]Value     // where those conditions may change
 	branched bool          // there are conditions
+	open     bool
+	dynamic  bool // there are dynamic parameters
 
 	sizeOnce sync.Once
 	size     int64
@@ -32,10 +34,14 @@ type Space struct {
 // itself with its Field ("space.lr.low"), or, if there are several, one whose
 // message has a line for each and which wraps them all.
 func New(params []Parameter, constraints []string) (*Space, error) {
+	return build(params, constraints, false)
+}
+
+func build(params []Parameter, constraints []string, open bool) (*Space, error) {
 	var f faults
 	s := &Space{
 		params: make([]Parameter, len(params)), index: make(map[string]int, len(params)),
-		acts: make([]*activation, len(params)),
+		acts: make([]*activation, len(params)), open: open,
 	}
 	if len(params) > maxParameters {
 		return nil, fault("space.parameters", "there are %d parameters; %d is the most", len(params), maxParameters)
@@ -53,6 +59,7 @@ func New(params []Parameter, constraints []string) (*Space, error) {
 	}
 	s.compileConditions(ok, &f)
 	s.compileConstraints(constraints, ok, &f)
+	s.checkDynamic(&f)
 	if err := f.err("space"); err != nil {
 		return nil, err
 	}
@@ -210,6 +217,7 @@ func (s *Space) Validate(p Point) error {
 	for _, i := range s.order {
 		par := &s.params[i]
 		switch active := s.active(i, p); {
+		case active && p[i] == nil && par.Dynamic:
 		case active && p[i] == nil:
 			f.add(fault("params."+par.Name, "the parameter is active and has no value").WithRemedy("give one: %s", describe(par)))
 		case !active && p[i] != nil:

@@ -2,13 +2,14 @@ package space
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
 // Translate carries a point of another version over, by name; ok is false if
 // it is not valid here: a value of another type, out of range or off the step,
-// an active parameter that the point does not have, a constraint that does not
-// hold. Values of parameters that are gone or inactive here are dropped.
+// an active parameter that the point does not have (unless it is dynamic), a
+// constraint that does not hold. Values of parameters that are gone or inactive here are dropped.
 func (s *Space) Translate(from *Space, p Point) (q Point, ok bool) {
 	q = make(Point, len(s.params))
 	for _, i := range s.order {
@@ -16,6 +17,9 @@ func (s *Space) Translate(from *Space, p Point) (q Point, ok bool) {
 			continue
 		}
 		j := from.Index(s.params[i].Name)
+		if s.params[i].Dynamic && (j < 0 || j < len(p) && p[j] == nil) {
+			continue // nobody asked for it
+		}
 		if j < 0 || j >= len(p) || !s.params[i].dim.contains(p[j]) {
 			return nil, false
 		}
@@ -50,6 +54,9 @@ func (s *Space) Diff(to *Space) []string {
 	}
 	a, b := s.Constraints(), to.Constraints()
 	lines = append(lines, listDiff("constraint", a, b)...)
+	if s.open != to.open {
+		lines = append(lines, fmt.Sprintf("open: %t → %t", s.open, to.open))
+	}
 	if len(lines) == 0 && s.String() != to.String() {
 		lines = append(lines, "the order of the parameters or constraints differs")
 	}
@@ -101,6 +108,7 @@ func (p *Parameter) diff(q *Parameter) []string {
 		{"prior", p.Prior.summary(), q.Prior.summary()},
 		{"grid", gridText(p.Grid), gridText(q.Grid)},
 		{"when", whenText(p.When), whenText(q.When)},
+		{"dynamic", strconv.FormatBool(p.Dynamic), strconv.FormatBool(q.Dynamic)},
 	} {
 		if f.a != f.b {
 			lines = append(lines, fmt.Sprintf("%s %s → %s", f.name, f.a, f.b))

@@ -126,7 +126,7 @@ type Config struct {
 type Hooks struct {
 	Started  func(l types.Lease, slot int, adopted bool)
 	Reported func(l types.Lease, rs []types.Report)
-	// Stopping is called when an attempt is asked to stop.
+	// Stopping is called before an attempt is asked to stop.
 	Stopping func(l types.Lease, d types.Decision)
 	Ended    func(l types.Lease, req types.FinishRequest, reply types.FinishReply)
 	// Trouble is called for faults that the agent goes on after.

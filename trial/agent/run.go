@@ -192,13 +192,13 @@ func (r *run) halt(d types.Decision) bool {
 	if !first {
 		return false
 	}
+	if r.a.cfg.Hooks.Stopping != nil {
+		r.a.cfg.Hooks.Stopping(r.lease, d)
+	}
 	if r.polled() {
 		r.stopC <- struct{}{}
 	} else {
 		go r.signal(context.Background(), r.job.StopSignal, r.job.Grace)
-	}
-	if r.a.cfg.Hooks.Stopping != nil {
-		r.a.cfg.Hooks.Stopping(r.lease, d)
 	}
 	return true
 }

@@ -112,7 +112,7 @@ func (h *halving) Observe(e trial.Event) {
 		if c != nil {
 			h.early = append(h.early, trial.Event{Kind: e.Kind, Trial: e.Trial, Report: e.Report})
 		}
-	case trial.EventStarted, trial.EventSpace, trial.EventStudy:
+	case trial.EventDrawn, trial.EventStarted, trial.EventSpace, trial.EventStudy:
 	}
 	if completed {
 		h.longest = max(h.longest, c.highest)
@@ -145,7 +145,7 @@ func (h *halving) climb(e trial.Event) {
 		}
 	case trial.EventFinished:
 		delete(h.climbers, e.Trial)
-	case trial.EventStarted, trial.EventSpace, trial.EventStudy:
+	case trial.EventDrawn, trial.EventStarted, trial.EventSpace, trial.EventStudy:
 	}
 }
 

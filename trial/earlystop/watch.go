@@ -85,7 +85,7 @@ func (w *watch) observe(e trial.Event) (c *curve, completed bool) {
 		if completed {
 			w.completed++
 		}
-	case trial.EventSpace, trial.EventStudy:
+	case trial.EventDrawn, trial.EventSpace, trial.EventStudy:
 		return nil, false
 	}
 	return c, completed

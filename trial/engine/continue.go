@@ -123,7 +123,7 @@ func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c contin
 	}
 	var diff []string
 	if len(spec.Space) > 0 {
-		wanted, err := space.Parse(spec.Space)
+		wanted, err := continued(sp, spec.Space)
 		if err != nil {
 			return c, err
 		}

@@ -121,7 +121,8 @@ func (s *study) command(ctx context.Context, tx *txn, req types.ControlRequest) 
 }
 
 // tryPoint completes a partial point: an active parameter that is not named
-// takes its default or the middle of its range.
+// takes its default or the middle of its range; a dynamic one is left to the
+// program and the algorithm.
 func tryPoint(sp *space.Space, q types.Params) (space.Point, error) {
 	p, err := sp.FromParams(q)
 	if err != nil {
@@ -129,7 +130,11 @@ func tryPoint(sp *space.Space, q types.Params) (space.Point, error) {
 	}
 	sp.Repair(p)
 	for i, v := range p {
-		if _, given := q.Get(sp.Param(i).Name); given && v == nil {
+		_, given := q.Get(sp.Param(i).Name)
+		if !given && sp.Param(i).Dynamic {
+			p[i] = nil
+		}
+		if given && v == nil {
 			return nil, types.Errorf(types.Invalid, "%s is inactive at this point", sp.Param(i).Name).
 				WithRemedy("leave it out, or choose values that make it active")
 		}
@@ -140,7 +145,7 @@ func tryPoint(sp *space.Space, q types.Params) (space.Point, error) {
 // addPoints queues trials at given points, before those of the algorithm.
 func (s *study) addPoints(tx *txn, points []space.Point, origin trial.Origin) {
 	for _, p := range points {
-		s.add(tx, &liveTrial{point: p, Trial: trial.Trial{Params: s.st.Space.Params(p), Origin: origin, Priority: 1, Parent: -1}})
+		s.add(tx, &liveTrial{point: p, Trial: trial.Trial{Origin: origin, Priority: 1, Parent: -1}})
 	}
 }
 

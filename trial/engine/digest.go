@@ -32,7 +32,7 @@ const (
 
 var (
 	digestKinds = []trial.EventKind{"", trial.EventCreated, trial.EventStarted, trial.EventRequeued, trial.EventFinished,
-		trial.EventSpace, trial.EventStudy}
+		trial.EventSpace, trial.EventStudy, trial.EventDrawn}
 	digestStates  = []types.State{"", types.Completed, types.Pruned, types.Failed, types.Infeasible, types.Cancelled}
 	digestOrigins = []trial.Origin{"", trial.FromAlgorithm, trial.FromDefault, trial.FromTry, trial.FromUser, trial.FromImport}
 )
@@ -95,6 +95,9 @@ func (d *digester) add(ev trial.Event, origin trial.Origin) {
 		for _, v := range f.Values {
 			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
 		}
+	case trial.EventDrawn:
+		b = binary.AppendUvarint(b, uint64(ev.SpaceVersion))
+		b = appendPoint(b, ev.Point)
 	case trial.EventStudy, trial.EventRequeued:
 		b = appendText(b, string(ev.Detail))
 	case trial.EventStarted, trial.EventReported, trial.EventSpace:
@@ -213,6 +216,11 @@ func (r *digestReader) records(d store.PutDigest, out []record) ([]record, error
 				for i := range rec.Finish.Values {
 					rec.Finish.Values[i] = r.float()
 				}
+			}
+		case trial.EventDrawn:
+			rec.SpaceVersion = int(r.uvarint())
+			if rec.Point = r.point(); len(rec.Point) == 0 {
+				rec.Point = nil
 			}
 		case trial.EventStudy, trial.EventRequeued:
 			if s := r.text(); s != "" {

@@ -149,6 +149,7 @@ func (s *study) end(tx *txn, lt *liveTrial, o types.Outcome, reason string, give
 	}
 	delete(s.live, lt.Number)
 	s.saveTrial(lt)
+	s.conclude(tx, lt)
 	s.emit(trial.Event{Kind: trial.EventFinished, Trial: lt.Number, Time: tx.now, Finish: fin})
 	s.tally(lt.Number, fin, lt.Origin)
 	s.afterEnd(tx)

@@ -9,6 +9,7 @@ import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
 )
 
@@ -174,6 +175,11 @@ func (s *study) create(ctx context.Context, tx *txn) (*liveTrial, error) {
 	for _, p := range pending {
 		basis.Pending = append(basis.Pending, p.Number)
 	}
+	if s.st.Space.Open() && s.st.Space.Len() == 0 { // nothing is known that could be proposed
+		lt := &liveTrial{point: space.Point{}, Trial: trial.Trial{Origin: trial.FromAlgorithm, Basis: basis, Parent: -1}}
+		s.add(tx, lt)
+		return lt, nil
+	}
 	began := s.e.cfg.Now()
 	props, err := s.suggest.Suggest(ctx, suggest.Request{Numbers: []int64{s.st.NextNumber}, Pending: pending})
 	if f := s.e.cfg.Probe.Suggested; f != nil {
@@ -187,8 +193,7 @@ func (s *study) create(ctx context.Context, tx *txn) (*liveTrial, error) {
 		return nil, types.Errorf(types.Internal, "algorithm %s proposed an invalid point: %w", s.st.Spec.Algorithm.Name, err)
 	}
 	lt := &liveTrial{point: p.Point, Trial: trial.Trial{
-		Params: s.st.Space.Params(p.Point), Origin: trial.FromAlgorithm,
-		Basis: basis, Arm: p.Arm, Explain: p.Explain, Parent: -1,
+		Origin: trial.FromAlgorithm, Basis: basis, Arm: p.Arm, Explain: p.Explain, Parent: -1,
 	}}
 	s.add(tx, lt)
 	return lt, nil
@@ -199,6 +204,8 @@ func (s *study) add(tx *txn, lt *liveTrial) {
 	s.mustStep(lt, trial.Enqueue)
 	lt.Study, lt.Number, lt.SpaceVersion = s.id, s.st.NextNumber, s.st.SpaceVersion
 	lt.Created, lt.Step = tx.now, -1
+	// What the point has of dynamic parameters is a plan until the program asks.
+	lt.Params = s.st.Space.Params(s.st.Space.Declared(lt.point))
 	s.st.NextNumber++
 	s.live[lt.Number] = lt
 	s.enqueue(lt)
@@ -206,7 +213,7 @@ func (s *study) add(tx *txn, lt *liveTrial) {
 	s.touched = append(s.touched, lt)
 	s.put(store.AddTrial{Trial: &lt.Trial})
 	s.emitOf(trial.Event{Kind: trial.EventCreated, Trial: lt.Number, Time: tx.now,
-		Point: lt.point, SpaceVersion: lt.SpaceVersion}, lt.Origin)
+		Point: lt.point, SpaceVersion: lt.SpaceVersion, Detail: s.planOf(lt)}, lt.Origin)
 }
 
 // hand leases a queued trial.
@@ -246,7 +253,7 @@ func (s *study) leaseOf(lt *liveTrial, texts bool) types.Lease {
 	}
 	if texts {
 		sp := s.spaces[lt.SpaceVersion-1]
-		for i, v := range lt.point {
+		for i, v := range lt.settled(sp) {
 			if v == nil {
 				l.Inactive = append(l.Inactive, sp.Param(i).Name)
 			} else {

@@ -54,7 +54,7 @@ func (s *study) first(tx *txn) error {
 		return err
 	}
 	if p, ok := s.st.Space.Default(); ok && s.st.Space.Feasible(p) {
-		s.add(tx, &liveTrial{point: p, Trial: trial.Trial{Params: s.st.Space.Params(p), Origin: trial.FromDefault, Parent: -1}})
+		s.add(tx, &liveTrial{point: p, Trial: trial.Trial{Origin: trial.FromDefault, Parent: -1}})
 	}
 	s.addPoints(tx, try, trial.FromTry)
 	return nil
@@ -93,6 +93,7 @@ func (s *study) loadLive(ctx context.Context) error {
 			if lt.point, err = s.spaces[t.SpaceVersion-1].FromParams(t.Params); err != nil {
 				return types.Errorf(types.Internal, "stored trial %d: %w", t.Number, err)
 			}
+			s.replan(lt)
 			s.live[t.Number] = lt
 			s.count("", t.State)
 			switch t.State {
@@ -112,6 +113,7 @@ func (s *study) loadLive(ctx context.Context) error {
 			}
 		}
 		if next == "" {
+			s.plans = nil
 			return nil
 		}
 		f.After = next

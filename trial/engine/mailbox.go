@@ -18,6 +18,7 @@ const (
 	kindFinish  = "finish"
 	kindAdopt   = "adopt"
 	kindControl = "control"
+	kindExtend  = "extend"
 
 	kindAsk         = "ask"
 	kindTell        = "tell"
@@ -192,6 +193,8 @@ func (e *Engine) serve(ctx context.Context, c store.Command) error {
 		return serveAs(ctx, s, c, func(s *study, tx *txn, q types.AdoptRequest) ([]types.Adopted, error) {
 			return s.adopt(tx, q), nil
 		})
+	case kindExtend:
+		return serveAs(ctx, s, c, (*study).extend)
 	case kindControl:
 		var q types.ControlRequest
 		if err := json.Unmarshal(c.Payload, &q); err == nil && q.Kind == types.RemoveStudy {

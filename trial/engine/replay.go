@@ -17,6 +17,7 @@ import (
 // the stopper wants reports, which they lack; rows give the rest.
 func (s *study) replay(ctx context.Context) error {
 	r := &replayer{study: s, hidden: map[int64]bool{}, imported: map[int64]bool{}}
+	s.plans = map[int64]space.Point{}
 	_, blind := s.stopper.(earlystop.Blind)
 	from, err := r.digests(ctx, blind)
 	if err != nil {
@@ -106,10 +107,18 @@ func (r *replayer) stored(se store.StoredEvent) (record, error) {
 		rec.origin, rec.SpaceVersion = se.Trial.Origin, se.Trial.SpaceVersion
 		sp, err := r.version(rec.SpaceVersion)
 		if err == nil {
-			rec.Point, err = sp.FromParams(se.Params)
+			rec.Point, err = planned(sp, se)
 		}
 		if err != nil {
 			return rec, types.Errorf(types.Internal, "stored trial %d: %w", rec.Trial, err)
+		}
+	case trial.EventDrawn:
+		sp, err := r.version(rec.SpaceVersion)
+		if err == nil {
+			rec.Point, err = expected(sp, rec.Detail)
+		}
+		if err != nil {
+			return rec, types.Errorf(types.Internal, "stored event %d: %w", rec.Seq, err)
 		}
 	case trial.EventFinished:
 		if rec.Finish == nil {
@@ -146,15 +155,30 @@ func (r *replayer) event(rec record) error {
 				r.hidden[ev.Trial] = true
 			}
 		}
-		ev.SpaceVersion, ev.Report = r.st.SpaceVersion, trial.Report{}
+		ev.SpaceVersion, ev.Report, ev.Detail = r.st.SpaceVersion, trial.Report{}, nil
+		r.expect(ev)
 		if rec.origin == trial.FromImport {
 			r.imported[ev.Trial] = true
 		}
+	case trial.EventDrawn:
+		sp, err := r.version(ev.SpaceVersion)
+		if err != nil {
+			return types.Errorf(types.Internal, "stored event %d: %w", ev.Seq, err)
+		}
+		if ev.Point != nil && sp != r.st.Space {
+			var ok bool
+			if ev.Point, ok = r.st.Space.Translate(sp, ev.Point); !ok {
+				return nil // it stays what it was to the algorithm
+			}
+		}
+		ev.SpaceVersion, ev.Detail = r.st.SpaceVersion, nil
+		r.expect(ev)
 	case trial.EventStarted:
 		if r.started.IsZero() {
 			r.started = ev.Time
 		}
 	case trial.EventFinished:
+		delete(r.plans, ev.Trial)
 		r.count("", ev.Finish.State)
 		origin := trial.FromAlgorithm
 		if r.imported[ev.Trial] {

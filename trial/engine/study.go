@@ -38,6 +38,9 @@ type study struct {
 	queue   []int64              // queued numbers, next first
 	suggest suggest.Suggester
 	stopper earlystop.Stopper
+	// plans are, while the study is loaded, the expected points of unfinished
+	// trials of an open space, in the current version.
+	plans map[int64]space.Point
 	// exhausted is the suggester's last word on a space without further points.
 	exhausted bool
 
@@ -66,6 +69,8 @@ type study struct {
 // liveTrial is an unfinished trial.
 type liveTrial struct {
 	trial.Trial
+	// point is in the space of SpaceVersion. Of dynamic parameters it has what the
+	// program asked for, which is in Params too, and what it will get if it asks.
 	point   space.Point
 	attempt *trial.Attempt // nil unless running
 	series  map[string]*series
