@@ -55,7 +55,7 @@ func (s *Study) Run(ctx context.Context, fn Func, opt RunOptions) error {
 		Backend: s.client.backend, Executor: exec, Launcher: r, ExecutorName: "inproc",
 		Study: s.id, Slots: opt.Workers, Ahead: true,
 		NewKey: func() string { return prefix + strconv.FormatInt(keys.Add(1), 36) },
-		Hooks: agent.Hooks{Ended: func(l types.Lease, _ types.FinishRequest, reply types.FinishReply) {
+		Hooks: agent.Hooks{Stopping: r.stopping, Ended: func(l types.Lease, _ types.FinishRequest, reply types.FinishReply) {
 			if opt.OnTrial != nil {
 				opt.OnTrial(l.Ref.Trial, reply.State, reply.Reason)
 			}
@@ -75,11 +75,10 @@ func (s *Study) Run(ctx context.Context, fn Func, opt RunOptions) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	st, err := s.Info(ctx)
-	if err == nil && st.State == types.StudyStopped {
-		return types.Errorf(types.Conflict, "the study %s stopped: %s", s.name, st.Reason)
+	if err := s.ended(ctx, ""); !errors.Is(err, ErrDone) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // runner launches trials as calls of a function.
@@ -102,7 +101,7 @@ var _ agent.Launcher = (*runner)(nil)
 
 // Launch implements agent.Launcher.
 func (r *runner) Launch(l types.Lease, _ int) (*agent.Job, error) {
-	at := &attempt{trial: &Trial{backend: r.study.client.backend, lease: l, metric: r.study.objectives[0].Metric}}
+	at := &attempt{trial: newTrial(context.Background(), runHost{r.study.client.backend}, l, r.study.metrics())}
 	r.mu.Lock()
 	r.open[l.Ref] = at
 	r.mu.Unlock()
@@ -126,22 +125,61 @@ func (r *runner) Resume(types.Adopted) (*agent.Job, error) {
 
 // run is the executor's function.
 func (r *runner) run(ctx context.Context, l types.Lease) error {
-	r.mu.Lock()
-	at := r.open[l.Ref]
-	r.mu.Unlock()
-	at.value, at.err = r.fn(ctx, at.trial)
+	at := r.find(l)
+	t := at.trial
+	defer t.cancel(ErrOver)
+	// Why it is to stop the agent says by stopping, before ctx ends.
+	defer context.AfterFunc(ctx, func() { t.cancel(context.Cause(ctx)) })()
+	at.value, at.err = r.fn(t.ctx, t)
+	if at.err == nil {
+		at.err = t.Err()
+	}
 	return at.err
+}
+
+func (r *runner) find(l types.Lease) *attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open[l.Ref]
+}
+
+// stopping is the agent's hook for the decision that a trial has to end.
+func (r *runner) stopping(l types.Lease, d types.Decision) {
+	if at := r.find(l); at != nil {
+		at.trial.halt(d)
+	}
+}
+
+// runHost is the host of a trial whose end Run tells.
+type runHost struct{ Backend }
+
+func (h runHost) report(ctx context.Context, req types.ReportRequest) (types.Decision, error) {
+	return h.Report(ctx, req)
+}
+
+func (h runHost) extend(ctx context.Context, req types.ExtendRequest) (types.ExtendReply, error) {
+	return h.Extend(ctx, req)
+}
+
+func (h runHost) refuse(t *Trial, _ types.Outcome) error {
+	return types.Errorf(types.Conflict, "Run tells the end of trial %d by what the function returns", t.Number()).
+		WithRemedy("return the value, ErrPruned, Infeasible(reason) or an error")
+}
+
+func (h runHost) finish(ctx context.Context, req types.FinishRequest) (types.FinishReply, error) {
+	return h.Finish(ctx, req)
 }
 
 // finish is what the return of the function means.
 func (at *attempt) finish(st executor.Status) types.FinishRequest {
-	req := types.FinishRequest{Outcome: types.OutcomeCompleted, Metrics: at.trial.finals(), Reports: at.trial.left()}
+	req := types.FinishRequest{Outcome: types.OutcomeCompleted}
+	req.Reports, req.Metrics = at.trial.given()
 	var none *infeasible
 	switch {
 	case at.err == nil && st.Err != "": // it panicked
 		req.Outcome, req.Reason = types.OutcomeFailed, st.Err
 	case at.err == nil:
-		req.Metrics[at.trial.metric] = types.Float(at.value)
+		req.Metrics[at.trial.metrics[0]] = types.Float(at.value)
 	case errors.Is(at.err, ErrPruned):
 		req.Outcome, req.Reason = types.OutcomePruned, "the function gave it up"
 	case errors.As(at.err, &none):

@@ -16,6 +16,7 @@ import (
 type Space struct {
 	params      []*parameter
 	constraints []string
+	open        bool
 }
 
 // parameter is one entry of the canonical JSON form (docs/guide/space.md).
@@ -146,6 +147,9 @@ func (s *Space) MarshalJSON() ([]byte, error) {
 			return nil, err
 		}
 		b = append(append(b, `,"constraints":`...), c...)
+	}
+	if s.open {
+		b = append(b, `,"open":true`...)
 	}
 	return append(b, '}'), nil
 }
@@ -290,7 +294,7 @@ func (p Param[T]) Of(t *Trial) T {
 // Lookup returns the parameter's value in the trial, and whether it is active.
 func (p Param[T]) Lookup(t *Trial) (T, bool) {
 	var zero T
-	v, ok := t.lease.Params.Get(p.name)
+	v, ok := t.value(p.name)
 	if !ok {
 		return zero, false
 	}

@@ -37,11 +37,16 @@ type Backend interface {
 	OpenStudy(ctx context.Context, spec types.StudySpec) (types.Study, error)
 	Study(ctx context.Context, id int64) (types.Study, error)
 	Trial(ctx context.Context, study, number int64) (types.Trial, error)
+	// Extend draws parameters for a running trial of a study whose space is open,
+	// and adds those to the space that are new. A draw is stored before it is
+	// returned; asked again, the same trial gets the same value.
+	Extend(ctx context.Context, req types.ExtendRequest) (types.ExtendReply, error)
 	Control(ctx context.Context, req types.ControlRequest) (types.ControlReply, error)
 	Close() error
 }
 
-// ErrClosed is what Run returns if the client is closed meanwhile.
+// ErrClosed is what Run and Ask return if the client is closed meanwhile, and the
+// cause of the contexts of its trials then.
 var ErrClosed = errors.New("tuner: the client is closed")
 
 // closeGrace is how long Close waits for functions to return.
@@ -52,9 +57,13 @@ type Client struct {
 	backend Backend
 	worker  string
 
+	life context.Context //nolint:containedctx // it lasts until Close
+	end  context.CancelCauseFunc
+
 	mu     sync.Mutex
 	closed bool
 	runs   map[string]*agent.Agent // by worker
+	askers map[int64]*asker        // by study
 	ran    sync.WaitGroup
 }
 
@@ -62,11 +71,14 @@ type Client struct {
 // that run trials and should be the same after a restart. Most programs call
 // local.Client instead.
 func NewClient(b Backend, worker string) *Client {
-	return &Client{backend: b, worker: worker, runs: map[string]*agent.Agent{}}
+	c := &Client{backend: b, worker: worker, runs: map[string]*agent.Agent{}, askers: map[int64]*asker{}}
+	c.life, c.end = context.WithCancelCause(context.Background())
+	return c
 }
 
 // Close gives everything up that the client holds. The contexts of running
-// trials end, and the trials are handed out again; each Run returns ErrClosed.
+// trials end, and the trials are handed out again; each Run and Ask returns
+// ErrClosed.
 // Functions that do not return within 10 s are left behind.
 func (c *Client) Close() error {
 	c.mu.Lock()
@@ -77,6 +89,12 @@ func (c *Client) Close() error {
 	c.closed = true
 	for _, a := range c.runs {
 		a.Interrupt()
+	}
+	c.end(ErrClosed)
+	for _, a := range c.askers {
+		for _, t := range a.opened() {
+			c.ran.Go(func() { t.giveUp(context.Background()) })
+		}
 	}
 	c.mu.Unlock()
 	ended := make(chan struct{})
@@ -134,7 +152,10 @@ type Config struct {
 	// Name is unique within the project.
 	Name    string
 	Project string // "" is "default"
-	Space   *Space
+	// Space is what is searched; nil for a new study is an open one, which the
+	// trials themselves fill (Trial.Float and so on), and for one that exists its
+	// own.
+	Space *Space
 	// Objectives are what is optimised; the first is the one that a function
 	// given to Run returns.
 	Objectives []Objective
@@ -174,6 +195,9 @@ func (c *Client) Study(ctx context.Context, cfg Config) (*Study, error) {
 		Stopper:   types.Component{Name: cfg.Stopper, Settings: cfg.StopperSettings},
 		Budget:    types.Budget{Trials: cfg.Trials, Time: types.Duration(cfg.Time), Target: cfg.Target},
 		Extend:    cfg.Extend,
+	}
+	if cfg.Space == nil && len(cfg.Objectives) > 0 {
+		cfg.Space = &Space{open: true} // what there is, if the study exists
 	}
 	if cfg.Space != nil {
 		b, err := json.Marshal(cfg.Space)
