@@ -101,12 +101,9 @@ func (s *study) extended(raw []json.RawMessage) (*space.Space, []space.Parameter
 
 // grow makes next the study's space.
 func (s *study) grow(tx *txn, next *space.Space) {
-	s.spaces = append(s.spaces, next)
-	s.st.Space, s.st.SpaceVersion = next, len(s.spaces)
 	s.st.Spec.Space = next.AppendJSON(nil)
-	s.put(store.AddSpace{Version: s.st.SpaceVersion, JSON: s.st.Spec.Space, Time: tx.now},
-		store.PutStudy{Spec: s.st.Spec, State: s.st.State, Reason: s.st.Reason})
-	s.emit(trial.Event{Kind: trial.EventSpace, Trial: -1, Time: tx.now, Space: next})
+	s.put(store.PutStudy{Spec: s.st.Spec, State: s.st.State, Reason: s.st.Reason})
+	s.newSpace(tx, next)
 	s.exhausted = false
 	// An algorithm that was not made for spaces that grow begins anew, as it does
 	// when the study is loaded: what it proposes must not depend on which it was.
