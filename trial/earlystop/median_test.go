@@ -68,13 +68,17 @@ func quantileFromScratch(percent float64, bar func(limit, trials string) string)
 		steps := slices.Sorted(maps.Keys(own))
 		last := steps[len(steps)-1]
 		var others []float64
+		longest := int64(0)
 		for n, c := range curves {
+			if states[n] == types.Completed {
+				longest = max(longest, slices.Max(append(slices.Collect(maps.Keys(c)), 0)))
+			}
 			if v, ok := c[last]; ok && states[n] == types.Completed && !math.IsNaN(v) {
 				others = append(others, sign*v)
 			}
 		}
 		w, i := s.Int("warmup"), s.Int("interval")
-		if last < w || len(steps) > 1 && steps[len(steps)-2] >= (last-w)/i*i+w ||
+		if last < w || last >= longest || len(steps) > 1 && steps[len(steps)-2] >= (last-w)/i*i+w ||
 			int64(len(others)) < s.Int("min_trials") || len(others) == 0 {
 			return earlystop.Decision{}
 		}
@@ -309,7 +313,7 @@ func TestMedianForgetsLostAttempts(t *testing.T) {
 
 func TestMedianCountsCompletedTrialsOnly(t *testing.T) {
 	h := newHistory(t, types.Minimize, nil)
-	h.complete(1, 1, 2, 3, 4)
+	h.complete(2, 1, 2, 3, 4)
 	for i, s := range []types.State{types.Pruned, types.Failed, types.Infeasible, types.Cancelled} {
 		n := int64(10 + i)
 		h.create(n)

@@ -37,6 +37,8 @@ func quantileSettings() []trial.Setting {
 //
 //   - startup trials have completed (see watch.open), s >= warmup, and s is the
 //     first reported step of its interval;
+//   - some completed trial has gone beyond s: at the last step there is nothing
+//     left to save;
 //   - at least min_trials completed trials have a value at s that is not NaN;
 //   - the best of all values that the trial has reported is strictly worse
 //     than the quantile of those values, or all of its own are NaN. The
@@ -47,7 +49,8 @@ func quantileSettings() []trial.Setting {
 // must have reported the metric, and are by default as many as there are
 // workers, at least 5 (Optuna: 5); NaN values of other trials do not count
 // towards min_trials; a second report of a step replaces the first, as
-// everywhere in tuner (Optuna keeps the first).
+// everywhere in tuner (Optuna keeps the first); and Optuna ends trials at their
+// last step, too, whose result is then lost as that of a whole trial.
 //
 // Cost: a completed trial with r reports takes O(r log n) once; a decision
 // reads a running quantile and takes O(1), and O(r) only where a replaced
@@ -57,6 +60,7 @@ type quantile struct {
 	percent                 float64
 	warmup, interval, floor int64
 	steps                   map[int64]*runningQuantile
+	longest                 int64 // highest step of the completed trials
 }
 
 var _ Stopper = (*quantile)(nil)
@@ -75,6 +79,7 @@ func (m *quantile) Observe(e trial.Event) {
 	if !completed {
 		return
 	}
+	m.longest = max(m.longest, c.highest)
 	for step, v := range c.values {
 		if math.IsNaN(v) {
 			continue
@@ -95,7 +100,7 @@ func (m *quantile) Decide(r trial.Report) Decision {
 		return Decision{}
 	}
 	step := c.highest
-	if step < m.warmup || !c.firstOfInterval(m.warmup, m.interval) {
+	if step < m.warmup || step >= m.longest || !c.firstOfInterval(m.warmup, m.interval) {
 		return Decision{}
 	}
 	q := m.steps[step]

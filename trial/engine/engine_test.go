@@ -408,7 +408,7 @@ func TestMedianPrunes(t *testing.T) {
 	st := open(t, e, s)
 	for range 6 {
 		l := lease(t, e, st.ID)
-		if _, err := e.Report(ctx, types.ReportRequest{Ref: l.Ref, Reports: []types.Report{{Metric: "loss", Step: 1, Value: 1}}}); err != nil {
+		if _, err := e.Report(ctx, types.ReportRequest{Ref: l.Ref, Reports: []types.Report{{Metric: "loss", Step: 1, Value: 1}, {Metric: "loss", Step: 2, Value: 1}}}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := e.Finish(ctx, types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeCompleted}); err != nil {

@@ -69,7 +69,7 @@ tuner help contract  what your program gets and what it has to print`,
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return db.applyProfile(c.Flags()) }
 	for _, add := range []func(*State, *dbFlags) *cobra.Command{
 		sweepCommand, createCommand, askCommand, reportCommand, tellCommand, lsCommand, showCommand, trialsCommand, bestCommandLine, logCommand, exportCommand, importCommand,
-		enqueueCommand, stopCommand, pauseCommand, resumeCommand, editCommand, rmCommand, gcCommand,
+		enqueueCommand, stopCommand, pauseCommand, resumeCommand, editCommand, rmCommand, gcCommand, planCommand,
 		serveCommand, workerCommand, tokenCommand, backupCommand, restoreCommand, doctorCommand, benchCommand, versionCommand,
 	} {
 		root.AddCommand(add(st, db))

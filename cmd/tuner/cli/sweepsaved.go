@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
@@ -13,33 +14,48 @@ import (
 // a stopper would have saved them.
 const worthSaying = 0.1
 
-// wouldSave says what the median rule would have saved of a sweep that ran
-// without a stopper but printed curves; "" if that is not worth saying.
+// advised are the stoppers that a user without one is told of.
+var advised = []string{"median", "asha", "hyperband"}
+
+// wouldSave says what stoppers would have saved of a sweep that ran without one
+// but printed curves; "" if that is not worth saying.
 func (r *sweepRun) wouldSave(ctx context.Context) (string, error) {
 	spec := r.study.Spec
 	if spec.Stopper.Name != earlystop.DefaultName || len(r.study.Best) == 0 || r.at.local == nil { // a server does not tell all reports
 		return "", nil
 	}
-	rule, err := earlystop.New(types.Component{Name: "median"}, earlystop.Config{Objectives: spec.Objectives, Seed: spec.Seed})
-	if err != nil {
-		return "", err
+	tallies := make([]*earlystop.Tally, len(advised))
+	for i, name := range advised {
+		rule, err := earlystop.New(types.Component{Name: name}, earlystop.Config{Objectives: spec.Objectives, Seed: spec.Seed})
+		if err != nil {
+			return "", err
+		}
+		tallies[i] = earlystop.NewTally(rule, spec.Objectives[0].Metric, r.study.Best[0])
 	}
-	tally := earlystop.NewTally(rule, spec.Objectives[0].Metric, r.study.Best[0])
-	err = r.at.local.Store.Events(ctx, r.study.ID, 0, func(se store.StoredEvent) error {
-		tally.Observe(se.Event)
+	err := r.at.local.Store.Events(ctx, r.study.ID, 0, func(se store.StoredEvent) error {
+		for _, t := range tallies {
+			t.Observe(se.Event)
+		}
 		return nil
 	})
 	if err != nil {
 		return "", err
 	}
-	s := tally.Result()
-	if s.OfSteps == 0 || float64(s.Steps) < worthSaying*float64(s.OfSteps) {
+	var parts []string
+	for i, t := range tallies {
+		s := t.Result()
+		if s.OfSteps == 0 || float64(s.Steps) < worthSaying*float64(s.OfSteps) {
+			continue
+		}
+		kept := "keeping the best one"
+		if !s.KeptBest {
+			kept = "but the best one among them"
+		}
+		parts = append(parts, fmt.Sprintf("  --stopper %-10s %2d %% of all steps, by ending %s early, %s",
+			advised[i], 100*s.Steps/s.OfSteps, plural(int64(s.Trials), "trial"), kept))
+	}
+	if parts == nil {
 		return "", nil
 	}
-	kept := "kept the best trial"
-	if !s.KeptBest {
-		kept = "ended the best trial early, too"
-	}
-	return fmt.Sprintf("--stopper median would have ended %d trials early, saved %d %% of all steps, and %s",
-		s.Trials, 100*s.Steps/s.OfSteps, kept), nil
+	return "an early stop would have saved (tuner help early-stopping):\n" + strings.Join(parts, "\n"), nil
 }

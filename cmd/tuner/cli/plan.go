@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
+	"github.com/gotuner/tuner/trial/earlystop/simulate"
+)
+
+// planSearches is how many searches tuner plan simulates of each stopper.
+const planSearches = 20
+
+// mostPlanned bounds the steps of one simulated search, which take about a
+// microsecond each.
+const mostPlanned = 5_000_000
+
+// planFlags are the flags of tuner plan.
+type planFlags struct {
+	sweep sweepFlags
+	steps int64
+}
+
+// planned is what a stopper does to simulated searches.
+type planned struct {
+	Stopper string `json:"stopper"`
+	Trials  int64  `json:"trials"`
+	Workers int64  `json:"workers"`
+	Searches int64 `json:"searches"` // that were simulated
+	// Steps are those made: in the mean, and in the shortest and the longest
+	// search; OfSteps without a stopper.
+	Steps   int64 `json:"steps"`
+	Least   int64 `json:"least"`
+	Most    int64 `json:"most"`
+	OfSteps int64 `json:"of_steps"`
+	// Lengths says how many trials have which last step, in the mean.
+	Lengths []plannedLength `json:"lengths"`
+	// KeptBest is the share of the searches whose best trial without a stopper
+	// ran to its end.
+	KeptBest float64 `json:"kept_best"`
+}
+
+type plannedLength struct {
+	Step   int64   `json:"step"`
+	Trials float64 `json:"trials"`
+}
+
+func planCommand(st *State, _ *dbFlags) *cobra.Command {
+	var f planFlags
+	c := &cobra.Command{
+		Use:   "plan --steps N -n N [-j N] [--stopper NAME]",
+		Short: "Show what an early stop would save, before anything runs",
+		Long: `Simulates searches with a stopper and shows how many trials would run for how
+many steps. It runs nothing and needs no database. Without --stopper it compares
+those that are most used.
+
+--steps is the length of a whole trial: how many epochs (or whatever your program
+reports by) it has. It may be left out if the stopper's setting max_step says it.
+
+The learning curves are made up: they fall as a power of the step towards random
+limits, and some cross. What is really saved depends on how early yours part.`,
+		Example: "  tuner plan -n 100 -j 4 --steps 81 --stopper asha\n" +
+			"  tuner plan -f sweep.yaml --steps 40",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runPlan(st, c, &f) },
+	}
+	fs := c.Flags()
+	v := &f.sweep.file
+	v.Trials = optional[int64](fs.Int64VarP, "trials", "n", "number of trials")
+	v.Jobs = optional[int64](fs.Int64VarP, "jobs", "j", "trials at once (default 1)")
+	fs.StringVar(&v.Stopper, "stopper", "", "NAME[:setting=value,…] (default: a comparison)")
+	fs.StringVarP(&f.sweep.path, "file", "f", "", "sweep.yaml with these fields; flags override it")
+	fs.Int64Var(&f.steps, "steps", 0, "steps of a whole trial")
+	fs.BoolVar(&f.sweep.json, "json", false, "print JSON")
+	return c
+}
+
+func runPlan(st *State, c *cobra.Command, f *planFlags) error {
+	fs := c.Flags()
+	clearUnless(fs, "trials", &f.sweep.file.Trials)
+	clearUnless(fs, "jobs", &f.sweep.file.Jobs)
+	file, _, err := f.sweep.merged(st, f.sweep.file)
+	if err != nil {
+		return err
+	}
+	if err := checkCounts(file); err != nil {
+		return err
+	}
+	if file.Trials == nil {
+		return usagef("the number of trials is missing").WithRemedy("add -n 100")
+	}
+	jobs := int64(max(1, len(file.GPUs)))
+	if file.Jobs != nil {
+		jobs = *file.Jobs
+	}
+	components, err := planStoppers(file.Stopper)
+	if err != nil {
+		return err
+	}
+	if f.steps == 0 {
+		f.steps = maxStepOf(components[0])
+	}
+	switch {
+	case f.steps < 1 && fs.Changed("steps"):
+		return usagef("%d is no number of steps", f.steps).WithField("--steps").WithRemedy("give the length of a whole trial, as in --steps 40")
+	case f.steps == 0:
+		return usagef("the length of a trial is missing").WithRemedy("add --steps 40: how many epochs, or whatever your program reports by, a whole trial has")
+	case f.steps > mostPlanned / *file.Trials:
+		return usagef("%d trials of %d steps are too many to simulate", *file.Trials, f.steps).
+			WithRemedy("plan with larger steps: what is saved depends on their ratio")
+	}
+	var out []planned
+	for _, comp := range components {
+		p, err := planOf(comp, *file.Trials, jobs, f.steps)
+		if err != nil {
+			return err
+		}
+		out = append(out, p)
+	}
+	if f.sweep.json {
+		return writeJSON(st.Stdout, out)
+	}
+	return showPlans(st, out)
+}
+
+// planStoppers are those to plan with: the one given, or those to compare.
+func planStoppers(text string) ([]types.Component, error) {
+	if text == "" {
+		out := []types.Component{{Name: earlystop.DefaultName}}
+		for _, name := range advised {
+			out = append(out, types.Component{Name: name})
+		}
+		return out, nil
+	}
+	comp, err := trial.ParseComponent(text)
+	if err != nil {
+		return nil, err
+	}
+	_, _, err = earlystop.Rules().Resolve(comp)
+	return []types.Component{comp}, err
+}
+
+// maxStepOf is the setting max_step, 0 if there is none.
+func maxStepOf(c types.Component) int64 {
+	_, s, err := earlystop.Rules().Resolve(c)
+	if err != nil || s["max_step"] == nil {
+		return 0
+	}
+	return s.Int("max_step")
+}
+
+// planOf simulates searches with one stopper.
+func planOf(comp types.Component, trials, jobs, steps int64) (planned, error) {
+	p := planned{Stopper: comp.Name, Trials: trials, Workers: jobs, OfSteps: trials * steps}
+	lengths := map[int64]int64{}
+	searches := planSearches
+	for n := int64(searches); n > 1 && trials*steps*n > 4*mostPlanned; n-- {
+		searches--
+	}
+	p.Searches = int64(searches)
+	kept := 0
+	for seed := range p.Searches {
+		value := simulate.Curves(seed)
+		r, err := simulate.Run(simulate.Search{Stopper: comp, Trials: int(trials), Workers: int(jobs), Steps: steps,
+			Value: value, Seed: seed})
+		if err != nil {
+			return p, err
+		}
+		best := int64(0)
+		for _, t := range r.Trials {
+			lengths[t.Step]++
+			if value(t.Number, steps) < value(best, steps) {
+				best = t.Number
+			}
+		}
+		if r.Trials[best].State == types.Completed {
+			kept++
+		}
+		p.Steps += r.Steps
+		p.Most = max(p.Most, r.Steps)
+		p.Least = min(cmp.Or(p.Least, r.Steps), r.Steps)
+	}
+	p.Steps = (p.Steps + p.Searches/2) / p.Searches
+	p.KeptBest = float64(kept) / float64(searches)
+	for _, step := range slices.Sorted(maps.Keys(lengths)) {
+		p.Lengths = append(p.Lengths, plannedLength{step, float64(lengths[step]) / float64(searches)})
+	}
+	return p, nil
+}
+
+func showPlans(st *State, ps []planned) error {
+	var b strings.Builder
+	p := ps[0]
+	fmt.Fprintf(&b, "%s of %s, %d at once\n\n", plural(p.Trials, "trial"), plural(p.OfSteps/p.Trials, "step"), p.Workers)
+	if len(ps) == 1 {
+		showLengths(&b, p)
+		fmt.Fprintf(&b, "\n%s: about %s instead of %d (%s; %d to %d in %d simulated searches)\n",
+			p.Stopper, plural(p.Steps, "step"), p.OfSteps, p.share(p.Steps), p.Least, p.Most, p.Searches)
+	} else {
+		rows := [][]string{{"stopper", "steps", "share", "to the end", "best kept"}}
+		for _, p := range ps {
+			whole := 0.0
+			if l := p.Lengths[len(p.Lengths)-1]; l.Step == p.OfSteps/p.Trials {
+				whole = l.Trials
+			}
+			rows = append(rows, []string{p.Stopper, strconv.FormatInt(p.Steps, 10), p.share(p.Steps),
+				fmt.Sprintf("%.0f", whole), fmt.Sprintf("%.0f %%", 100*p.KeptBest)})
+		}
+		tableFit(&b, rows, terminalWidth(st.Stdout), st.outStyle())
+	}
+	b.WriteString("\nThe curves are made up; what is really saved depends on how early yours part.\n")
+	_, err := fmt.Fprint(st.Stdout, b.String())
+	return err
+}
+
+func (p *planned) share(steps int64) string {
+	return fmt.Sprintf("%.0f %%", 100*float64(steps)/float64(p.OfSteps))
+}
+
+// mostLengths is how many rows of a plan are readable.
+const mostLengths = 12
+
+// showLengths lists how many trials run for how many steps; many lengths are
+// gathered.
+func showLengths(b *strings.Builder, p planned) {
+	rows := p.Lengths
+	if len(rows) > mostLengths {
+		width := (len(rows) + mostLengths - 1) / mostLengths
+		var grouped []plannedLength
+		for _, g := range slices.Collect(slices.Chunk(rows[:len(rows)-1], width)) {
+			sum := plannedLength{Step: g[len(g)-1].Step}
+			for _, l := range g {
+				sum.Trials += l.Trials
+			}
+			grouped = append(grouped, sum)
+		}
+		rows = append(grouped, rows[len(rows)-1])
+		b.WriteString("up to that many steps:\n")
+	}
+	for _, l := range rows {
+		end := ""
+		if l.Step == p.OfSteps/p.Trials {
+			end = "  to the end"
+		}
+		fmt.Fprintf(b, "%7s trials x %s%s\n", strconv.FormatFloat(l.Trials, 'f', 1, 64), plural(l.Step, "step"), end)
+	}
+}
