@@ -46,6 +46,19 @@ type Budget struct {
 	// MaxFailures ends the study after so many failed trials; -1 never.
 	// 0 is the documented default.
 	MaxFailures int64 `json:"max_failures,omitempty"`
+	// Cost ends the study once a metric, summed over its trials, reaches a limit.
+	Cost Cost `json:"cost,omitzero" required:"false"`
+	// StopWhen is "unlikely" to end the study once going on is unlikely to pay, by
+	// the rule of trial.Prospect; "" and "never" are not to.
+	StopWhen string `json:"stop_when,omitempty" enum:"never,unlikely"`
+}
+
+// Cost is a limit on the sum of a metric's final values over all trials that
+// ran, however they ended. A trial that completes without the metric stops the
+// study: its cost would go unnoticed.
+type Cost struct {
+	Metric string  `json:"metric"`
+	Limit  float64 `json:"limit"`
 }
 
 // StudySpec is what a user asks for: what a study is, not how far it has come.
@@ -135,6 +148,8 @@ type Study struct {
 	// Best holds the numbers of the best trials: one for one objective, the
 	// Pareto front for several, none before a trial completed.
 	Best []int64 `json:"best,omitempty"`
+	// Advice says why going on is unlikely to pay, if it is.
+	Advice string `json:"advice,omitempty"`
 	// SpaceVersion is the version of Spec.Space, from 1.
 	SpaceVersion int `json:"space_version"`
 	// Continued says that the study existed before this call.

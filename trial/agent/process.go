@@ -44,7 +44,8 @@ type Processes struct {
 	// NewCollector makes the reader of one attempt's output, from a cursor that
 	// an earlier one gave ("" for the start).
 	NewCollector func(cursor string) (collect.Collector, error)
-	// Objectives are the metrics that a trial must report.
+	// Objectives are the metrics that a trial must report, that of a limited cost
+	// included.
 	Objectives []string
 	Now        func() time.Time
 	// Warn is told what the user should know about the program; may be nil.

@@ -36,6 +36,7 @@ func (s *study) goOn(ctx context.Context, tx *txn, spec types.StudySpec) (types.
 	// Another algorithm, stopper or space is built from the events when the study
 	// is loaded again.
 	tx.retire = c.next != nil || !same(c.spec.Algorithm, s.st.Spec.Algorithm) || !same(c.spec.Stopper, s.st.Spec.Stopper)
+	s.costOf(tx, c.spec.Budget.Cost)
 	s.st.Spec = c.spec
 	if c.next != nil {
 		s.newSpace(tx, c.next)
@@ -190,6 +191,8 @@ func mergeRest(m *types.StudySpec, spec types.StudySpec) {
 	set(&m.Budget.Patience, b.Patience)
 	set(&m.Budget.MaxFailures, b.MaxFailures)
 	set(&m.Budget.Target, b.Target)
+	set(&m.Budget.Cost, b.Cost)
+	set(&m.Budget.StopWhen, b.StopWhen)
 	set(&m.Parallelism, spec.Parallelism)
 	set(&m.Retries, spec.Retries)
 	set(&m.Strategy, spec.Strategy)

@@ -48,6 +48,7 @@ func (s *study) edit(ctx context.Context, tx *txn, req types.ControlRequest) err
 	if len(what) == 0 {
 		return nil
 	}
+	s.costOf(tx, spec.Budget.Cost)
 	s.st.Spec = spec
 	s.put(store.PutStudy{Spec: spec, State: s.st.State, Reason: s.st.Reason})
 	if next != nil {

@@ -148,6 +148,7 @@ func (s *study) end(tx *txn, lt *liveTrial, o types.Outcome, reason string, give
 		fin.Values = values
 	}
 	delete(s.live, lt.Number)
+	s.pay(lt.Number, lt.State, lt.Metrics)
 	s.saveTrial(lt)
 	s.conclude(tx, lt)
 	s.emit(trial.Event{Kind: trial.EventFinished, Trial: lt.Number, Time: tx.now, Finish: fin})
@@ -216,6 +217,7 @@ func (s *study) tally(number int64, fin *trial.Finish, from trial.Origin) {
 			s.failed++
 		}
 	}
+	s.prospect.Add(fin, from == trial.FromImport)
 	if fin.State == types.Completed && s.best.add(s.st.Spec.Objectives, number, fin.Values) {
 		s.sinceBest = 0
 	}
@@ -236,6 +238,12 @@ func (s *study) afterEnd(tx *txn) {
 		s.setState(tx, types.StudyFinished, fmt.Sprintf("%s reached the target %v", s.st.Spec.Objectives[0].Metric, *b.Target))
 	case b.Patience > 0 && s.sinceBest >= b.Patience:
 		s.setState(tx, types.StudyFinished, fmt.Sprintf("no better value in the last %d trials", s.sinceBest))
+	case s.unpriced != "":
+		s.setState(tx, types.StudyStopped, s.unpriced)
+	case s.overspent() != "":
+		s.setState(tx, types.StudyFinished, s.overspent())
+	case b.StopWhen == stopUnlikely && s.prospect.Unlikely() != "":
+		s.setState(tx, types.StudyFinished, s.prospect.Unlikely())
 	case b.Trials > 0 && s.counts.Spent() >= b.Trials && len(s.live) == 0:
 		s.setState(tx, types.StudyFinished, s.spent())
 	}

@@ -165,7 +165,7 @@ func (s *study) spent() string {
 	if n := s.st.Spec.Budget.Trials; n > 0 && s.counts.Spent()+int64(len(s.live)) >= n {
 		return fmt.Sprintf("the budget of %d trials is spent", n)
 	}
-	return ""
+	return s.overspent()
 }
 
 // create asks the algorithm for the next point and makes a queued trial of it.

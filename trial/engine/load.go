@@ -16,7 +16,7 @@ import (
 func (e *Engine) load(ctx context.Context, st trial.Study) (*study, error) {
 	s := &study{e: e, id: st.ID, epoch: st.Epoch, st: st, fromSeq: st.NextSeq, fromNumber: st.NextNumber,
 		live: map[int64]*liveTrial{}, running: map[int64]*liveTrial{}, keys: map[string]store.PutRequestKey{},
-		changed: make(chan struct{}), stops: make(chan struct{})}
+		changed: make(chan struct{}), stops: make(chan struct{}), prospect: trial.NewProspect(st.Spec.Objectives)}
 	raw, err := e.cfg.Store.Spaces(ctx, st.ID)
 	if err != nil {
 		return nil, err
@@ -37,6 +37,9 @@ func (e *Engine) load(ctx context.Context, st trial.Study) (*study, error) {
 		return nil, err
 	}
 	if err := s.loadLive(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.loadCost(ctx); err != nil {
 		return nil, err
 	}
 	if st.NextSeq == 0 { // nothing has happened yet: it is new

@@ -184,10 +184,15 @@ func checkSpec(spec types.StudySpec) error {
 		return types.Errorf(types.Invalid, "%v is no value that a metric could reach", *t).WithField("budget.target").
 			WithRemedy("give a finite number")
 	}
+	if c := b.Cost; c != (types.Cost{}) && (c.Metric == "" || !(c.Limit > 0) || math.IsInf(c.Limit, 0)) {
+		return types.Errorf(types.Invalid, "%v is no limit of %q", c.Limit, c.Metric).WithField("budget.cost").
+			WithRemedy("name a metric and a finite number above 0, as in trial.elapsed and 3600")
+	}
 	for _, c := range []struct {
 		field, v string
 		known    []string
-	}{{"strategy", spec.Strategy, []string{"", "last", "min", "max"}},
+	}{{"budget.stop_when", b.StopWhen, []string{"", "never", "unlikely"}},
+		{"strategy", spec.Strategy, []string{"", "last", "min", "max"}},
 		{"deterministic", spec.Deterministic, []string{"", "auto", "yes", "no"}}} {
 		if !slices.Contains(c.known, c.v) {
 			return types.Errorf(types.Invalid, "%q is not known", c.v).WithField(c.field).

@@ -61,6 +61,12 @@ type study struct {
 	// of them that failed; each since the study became active.
 	sinceBest, finished, failed int64
 
+	prospect trial.Prospect
+	// cost is the sum of the metric of Budget.Cost; unpriced says which trial
+	// completed without it.
+	cost     float64
+	unpriced string
+
 	changed chan struct{} // closed and replaced at every change
 	stops   chan struct{} // closed and replaced when an attempt has to end
 	stored  chan struct{} // closed when a commit is durable; nil unless somebody watches
@@ -227,4 +233,7 @@ func (s *study) become(tx *txn, st types.StudyState, reason string) {
 	s.emit(trial.Event{Kind: trial.EventStudy, Trial: -1, Time: tx.now, Detail: detail("state", string(st), "reason", reason)})
 }
 
-func (s *study) beginAnew() { s.sinceBest, s.finished, s.failed = 0, 0, 0 }
+func (s *study) beginAnew() {
+	s.sinceBest, s.finished, s.failed, s.unpriced = 0, 0, 0, ""
+	s.prospect.BeginAnew()
+}

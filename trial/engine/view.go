@@ -12,7 +12,7 @@ import (
 // view is the study as a client sees it.
 func (s *study) view() types.Study {
 	return types.Study{ID: s.id, Spec: s.st.Spec, State: s.st.State, Reason: s.st.Reason, Created: s.st.Created, CreatedBy: s.st.CreatedBy,
-		Counts: s.counts, Best: slices.Clone(s.best.numbers), SpaceVersion: s.st.SpaceVersion}
+		Counts: s.counts, Best: slices.Clone(s.best.numbers), Advice: s.prospect.Unlikely(), SpaceVersion: s.st.SpaceVersion}
 }
 
 // storedView is the same for a study of another process, from the store.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
@@ -157,6 +158,9 @@ func prepare(spec types.StudySpec, cfg Processes) (p prepared, err error) {
 	p.collect = collect.Config{Step: spec.Run.Step, Regex: spec.Run.MetricRegex, FileOnly: spec.Run.MetricFile != ""}
 	for _, o := range spec.Objectives {
 		p.collect.Metrics = append(p.collect.Metrics, o.Metric)
+	}
+	if c := spec.Budget.Cost.Metric; c != "" && !slices.Contains(p.collect.Metrics, c) {
+		p.collect.Metrics = append(p.collect.Metrics, c)
 	}
 	return p, nil
 }

@@ -101,6 +101,8 @@ func (f *askFlags) register(fs *pflag.FlagSet) {
 	v.Target = optional[float64](fs.Float64VarP, "target", "", "end once the metric is at least as good")
 	v.Patience = optional[int64](fs.Int64VarP, "patience", "", "end after so many trials without a better value")
 	v.MaxFailures = optional[int64](fs.Int64VarP, "max-failures", "", "end after so many failed trials; -1 never (default: if the first 3 all fail)")
+	fs.StringVar(&v.MaxCost, "max-cost", "", "METRIC=LIMIT: end once the metric, summed over all trials, is so large, such as trial.elapsed=36000")
+	fs.StringVar(&v.StopWhen, "stop-when", "", "unlikely: end once going on is unlikely to pay (default never)")
 	v.Retries = optional[int64](fs.Int64VarP, "retries", "", "how often a trial whose pipe was killed is handed out again; -1 never (default 2)")
 	fs.StringVar(&v.MetricStrategy, "metric-strategy", "", "value of a trial that is told without metrics, out of its reports: last, min or max (default last)")
 	fs.BoolVar(&s.extend, "extend", false, "accept a changed space of the study as a new version")

@@ -256,6 +256,8 @@ type editFlags struct {
 	patience int64
 	failures int64
 	limit    time.Duration
+	maxCost  string
+	stopWhen string
 	json     bool
 }
 
@@ -270,11 +272,11 @@ finished study that gets more to do becomes active again. 0 takes a limit away.`
 		Args:    wantArgs(1, 1, "edit NAME -n N"),
 		RunE: func(c *cobra.Command, args []string) error {
 			changed := false
-			for _, name := range []string{"trials", "jobs", "target", "patience", "max-failures", "for", "no-target"} {
+			for _, name := range []string{"trials", "jobs", "target", "patience", "max-failures", "for", "no-target", "max-cost", "stop-when"} {
 				changed = changed || c.Flags().Changed(name)
 			}
 			if !changed {
-				return usagef("edit what? Give at least one of -n, -j, --target, --patience, --max-failures, --for")
+				return usagef("edit what? Give at least one of -n, -j, --target, --patience, --max-failures, --for, --max-cost, --stop-when")
 			}
 			return db.control(c.Context(), args[0], f.json, func(study trial.Study) (types.ControlRequest, error) {
 				return f.request(c, study)
@@ -305,6 +307,8 @@ finished study that gets more to do becomes active again. 0 takes a limit away.`
 	fs.Int64Var(&f.patience, "patience", 0, "end after so many trials without a better value")
 	fs.Int64Var(&f.failures, "max-failures", 0, "end after so many failed trials; -1 never")
 	fs.DurationVar(&f.limit, "for", 0, "start no trial later than this long after the first one began")
+	fs.StringVar(&f.maxCost, "max-cost", "", "METRIC=LIMIT: end once the metric, summed over all trials, is so large; none takes it away")
+	fs.StringVar(&f.stopWhen, "stop-when", "", "unlikely: end once going on is unlikely to pay; or never")
 	fs.BoolVar(&f.json, "json", false, "print the study as JSON")
 	return c
 }
@@ -347,6 +351,18 @@ func (f *editFlags) request(c *cobra.Command, study trial.Study) (types.ControlR
 	}
 	if fs.Changed("max-failures") {
 		b.MaxFailures = f.failures
+	}
+	if fs.Changed("max-cost") {
+		if f.maxCost == "none" {
+			f.maxCost = ""
+		}
+		var err error
+		if b.Cost, err = costOf(f.maxCost); err != nil {
+			return req, err
+		}
+	}
+	if fs.Changed("stop-when") {
+		b.StopWhen = f.stopWhen
 	}
 	if fs.Changed("for") {
 		b.Time = types.Duration(f.limit)

@@ -31,10 +31,10 @@ type planFlags struct {
 
 // planned is what a stopper does to simulated searches.
 type planned struct {
-	Stopper string `json:"stopper"`
-	Trials  int64  `json:"trials"`
-	Workers int64  `json:"workers"`
-	Searches int64 `json:"searches"` // that were simulated
+	Stopper  string `json:"stopper"`
+	Trials   int64  `json:"trials"`
+	Workers  int64  `json:"workers"`
+	Searches int64  `json:"searches"` // that were simulated
 	// Steps are those made: in the mean, and in the shortest and the longest
 	// search; OfSteps without a stopper.
 	Steps   int64 `json:"steps"`

@@ -242,6 +242,12 @@ func budgetText(b types.Budget) string {
 	if b.Patience > 0 {
 		parts = append(parts, "until "+plural(b.Patience, "trial")+" without a better one")
 	}
+	if b.Cost.Metric != "" {
+		parts = append(parts, "at most "+formatFloat(b.Cost.Limit)+" of "+b.Cost.Metric)
+	}
+	if b.StopWhen == "unlikely" {
+		parts = append(parts, "until more is unlikely to pay")
+	}
 	switch {
 	case b.MaxFailures > 0:
 		parts = append(parts, "at most "+plural(b.MaxFailures, "failure"))

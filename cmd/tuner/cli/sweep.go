@@ -87,6 +87,8 @@ func (f *sweepFlags) registerStudy(fs *pflag.FlagSet) {
 	v.Target = optional[float64](fs.Float64VarP, "target", "", "end once the metric is at least as good")
 	v.Patience = optional[int64](fs.Int64VarP, "patience", "", "end after so many trials without a better value")
 	v.MaxFailures = optional[int64](fs.Int64VarP, "max-failures", "", "end after so many failed trials; -1 never (default: if the first 3 all fail)")
+	fs.StringVar(&v.MaxCost, "max-cost", "", "METRIC=LIMIT: end once the metric, summed over all trials, is so large, such as trial.elapsed=36000")
+	fs.StringVar(&v.StopWhen, "stop-when", "", "unlikely: end once going on is unlikely to pay (default never)")
 	v.Retries = optional[int64](fs.Int64VarP, "retries", "", "how often a trial whose process was lost is run again; -1 never (default 2)")
 	fs.StringVar(&v.MetricStrategy, "metric-strategy", "", "value of a trial out of its reports: last, min or max (default last)")
 	fs.StringVarP(&f.path, "file", "f", "", "sweep.yaml with the same fields; flags override it")
@@ -249,7 +251,7 @@ func overlay(base, v sweepfile.File) sweepfile.File {
 	for _, s := range []struct{ dst, src *string }{
 		{&base.Name, &v.Name}, {&base.Project, &v.Project}, {&base.Algorithm, &v.Algorithm}, {&base.Stopper, &v.Stopper},
 		{&base.Cwd, &v.Cwd}, {&base.StopSignal, &v.StopSignal}, {&base.Step, &v.Step}, {&base.MetricFile, &v.MetricFile},
-		{&base.MetricStrategy, &v.MetricStrategy}, {&base.Keep, &v.Keep},
+		{&base.MetricStrategy, &v.MetricStrategy}, {&base.Keep, &v.Keep}, {&base.MaxCost, &v.MaxCost}, {&base.StopWhen, &v.StopWhen},
 	} {
 		if *s.src != "" {
 			*s.dst = *s.src

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,14 @@ func (p *plan) limits(f sweepfile.File) error {
 	set(&p.spec.Budget.MaxFailures, f.MaxFailures)
 	set(&p.spec.Seed, f.Seed)
 	p.spec.Budget.Target = f.Target
+	var err error
+	if p.spec.Budget.Cost, err = costOf(f.MaxCost); err != nil {
+		return err
+	}
+	if f.StopWhen != "" && f.StopWhen != "never" && f.StopWhen != "unlikely" {
+		return usagef("%q is not known", f.StopWhen).WithField("stop_when").WithRemedy("use unlikely or never")
+	}
+	p.spec.Budget.StopWhen = f.StopWhen
 	if f.Retries != nil {
 		p.spec.Retries = int(*f.Retries)
 		if p.spec.Retries == 0 {
@@ -50,6 +59,24 @@ func (p *plan) limits(f sweepfile.File) error {
 		p.notes = append(p.notes, fmt.Sprintf("%d trials at once share %d GPUs", p.jobs, len(f.GPUs)))
 	}
 	return nil
+}
+
+// costOf reads METRIC=LIMIT; "" is no limit.
+func costOf(text string) (types.Cost, error) {
+	if text == "" {
+		return types.Cost{}, nil
+	}
+	i := strings.LastIndex(text, "=")
+	metric, limit := text, ""
+	if i >= 0 {
+		metric, limit = text[:i], text[i+1:]
+	}
+	v, err := strconv.ParseFloat(limit, 64)
+	if metric == "" || err != nil || !(v > 0) || math.IsInf(v, 0) {
+		return types.Cost{}, usagef("%q is no metric with a limit above 0", text).WithField("max_cost").
+			WithRemedy("write it as METRIC=LIMIT, such as trial.elapsed=36000 for ten hours of trials")
+	}
+	return types.Cost{Metric: metric, Limit: v}, nil
 }
 
 func checkCounts(f sweepfile.File) error {

@@ -73,6 +73,9 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 	if v.Counts.Queued+v.Counts.Running > 0 {
 		fmt.Fprintf(&b, "%d trials are left in the queue; run the same sweep again to go on\n", v.Counts.Queued+v.Counts.Running)
 	}
+	if v.Advice != "" && v.Spec.Budget.StopWhen != "unlikely" && !r.flags.quiet {
+		b.WriteString("note: going on is unlikely to pay: " + v.Advice + "\n")
+	}
 	if saved, err := r.wouldSave(ctx); err != nil {
 		return err
 	} else if saved != "" && !r.flags.quiet {

@@ -86,6 +86,8 @@ func keys() []key {
 		{"target", (*decoder).target},
 		{"patience", number(func(f *File) **int64 { return &f.Patience })},
 		{"max_failures", number(func(f *File) **int64 { return &f.MaxFailures })},
+		{"max_cost", text(func(f *File) *string { return &f.MaxCost })},
+		{"stop_when", text(func(f *File) *string { return &f.StopWhen })},
 		{"command", (*decoder).command},
 		{"literal", texts(func(f *File) *[]string { return &f.Literal })},
 		{"cwd", text(func(f *File) *string { return &f.Cwd })},

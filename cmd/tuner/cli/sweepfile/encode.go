@@ -37,6 +37,8 @@ func Encode(f *File) ([]byte, error) {
 	}
 	e.number("patience", f.Patience)
 	e.number("max_failures", f.MaxFailures)
+	e.text("max_cost", f.MaxCost)
+	e.text("stop_when", f.StopWhen)
 	e.list("command", f.Command, yaml.FlowStyle)
 	e.list("literal", f.Literal, yaml.FlowStyle)
 	e.text("cwd", f.Cwd)

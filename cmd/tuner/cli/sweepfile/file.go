@@ -39,6 +39,8 @@ type File struct {
 	Target      *float64
 	Patience    *int64
 	MaxFailures *int64
+	MaxCost     string // METRIC=LIMIT
+	StopWhen    string // never or unlikely
 
 	// Command is an argument list; Literal are words that are no placeholders.
 	Command []string
