@@ -45,6 +45,8 @@ for: 2h
 target: 0.01
 patience: 20
 max_failures: -1
+max_cost: gpu.hours=12
+stop_when: unlikely
 command: [python, train.py, "{args}", --flag, 1.50, no]
 literal: epoch
 cwd: "{trial.dir}"
@@ -92,7 +94,7 @@ func wholeFile() File {
 		},
 		Trials: new(int64(30)), Jobs: new(int64(2)),
 		Algorithm: "tpe:startup=5,gamma=0.2", Stopper: "median", Seed: new(int64(7)),
-		For: new(2 * time.Hour), Target: new(0.01), Patience: new(int64(20)), MaxFailures: new(int64(-1)),
+		For: new(2 * time.Hour), Target: new(0.01), Patience: new(int64(20)), MaxFailures: new(int64(-1)), MaxCost: "gpu.hours=12", StopWhen: "unlikely",
 		Command: []string{"python", "train.py", "{args}", "--flag", "1.50", "no"},
 		Literal: []string{"epoch"}, Cwd: "{trial.dir}", Env: []string{"OMP_NUM_THREADS=1", "GREETING=a: b"},
 		GPUs: []string{"0", "1"}, Timeout: new(90 * time.Second), Grace: new(30 * time.Second), StopSignal: "INT",
