@@ -294,9 +294,9 @@ func TestLocate(t *testing.T) {
 		{"space.depth.low", "s.yaml:13:10"},
 		{"space.depth.when.in[0]", "s.yaml:15:29"},
 		{"space.constraints[0]", "s.yaml:22:5"},
-		{"run.command[2]", "s.yaml:35:29"},
-		{"command[9]", "s.yaml:35:10"},
-		{"env", "s.yaml:39:3"},
+		{"run.command[2]", "s.yaml:37:29"},
+		{"command[9]", "s.yaml:37:10"},
+		{"env", "s.yaml:41:3"},
 		{"try[1]", "s.yaml:25:5"},
 	} {
 		cause := types.Errorf(types.Conflict, "it is wrong").WithField(tt.field).WithRemedy("make it right")
