@@ -34,6 +34,7 @@ type Store interface {
 	History
 	Commands
 	Tokens
+	Workers
 	// Close waits for writes under way and releases everything.
 	Close() error
 }

@@ -30,6 +30,7 @@ type Store struct {
 	commands                          map[int64]*command
 	tokens                            []store.Token
 	lastToken                         int64
+	workers                           map[name]store.Worker
 }
 
 var _ store.Store = (*Store)(nil)
@@ -87,6 +88,7 @@ func New() *Store {
 		studies:  map[int64]*study{},
 		byName:   map[name]*study{},
 		commands: map[int64]*command{},
+		workers:  map[name]store.Worker{},
 	}
 }
 

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"notes", noteTests},
 		{"commands", commandTests},
 		{"tokens", tokenTests},
+		{"workers", workerTests},
 		{"concurrency", concurrencyTests},
 	} {
 		t.Run(area.name, func(t *testing.T) {

@@ -1,0 +1,37 @@
+package types
+
+import "time"
+
+// WorkerInfo is what is known of a worker.
+type WorkerInfo struct {
+	// Node is its machine and Executor what runs its trials, as it said.
+	Node     string `json:"node,omitempty"`
+	Executor string `json:"executor,omitempty"`
+	// Study is the last one that it got a trial of.
+	Study string `json:"study,omitempty"`
+	// Aside says why it gets no trials any more; "" if it does.
+	Aside      string    `json:"aside,omitempty"`
+	AsideSince time.Time `json:"aside_since,omitzero"`
+}
+
+// Worker is one that asked for trials, as a client sees it.
+type Worker struct {
+	Name string    `json:"name"`
+	Seen time.Time `json:"seen"`
+
+	WorkerInfo
+}
+
+// WorkerList answers a listing of workers.
+type WorkerList struct {
+	Workers []Worker `json:"workers"`
+}
+
+// WorkerPatch puts a worker aside or lets it back.
+type WorkerPatch struct {
+	Worker string `json:"worker"`
+	// Aside is whether it gets no more trials.
+	Aside bool `json:"aside"`
+	// Reason says why it is put aside; "" means "put aside by hand".
+	Reason string `json:"reason,omitempty"`
+}
