@@ -77,6 +77,9 @@ var operations = map[string]access{
 
 	"events": {needs: read},
 	"signal": {needs: read, attempt: true},
+
+	"listWorkers": {needs: read},
+	"patchWorker": {needs: change},
 }
 
 // may reports whether a role has a right. What it does not list is refused.

@@ -55,6 +55,7 @@ type Reader interface {
 	store.Studies
 	store.Trials
 	store.Tokens
+	store.Workers
 	// Events is that of store.History.
 	Events(ctx context.Context, study, from int64, yield func(store.StoredEvent) error) error
 }
@@ -182,6 +183,7 @@ func (s *Server) routes() {
 	s.trialRoutes()
 	s.attemptRoutes()
 	s.askRoutes()
+	s.workerRoutes()
 	s.eventRoutes()
 	s.signalRoutes()
 	s.extendRoutes()

@@ -22,9 +22,11 @@ type Worker struct {
 	WorkerInfo
 }
 
-// WorkerList answers a listing of workers.
-type WorkerList struct {
+// WorkerPage answers a listing of workers.
+type WorkerPage struct {
 	Workers []Worker `json:"workers"`
+	// Next is the value of "after" for the next page; "" after the last.
+	Next string `json:"next,omitempty"`
 }
 
 // WorkerPatch puts a worker aside or lets it back.

@@ -63,6 +63,10 @@ type Config struct {
 	// 0 is 10 s.
 	OwnerTTL time.Duration
 
+	// WorkerFailures is how many trials in a row a worker may fail, where those of
+	// others do not, before it is put aside; 0 is 3, negative any number.
+	WorkerFailures int
+
 	// OwnerDead tells that the named owner certainly does not run any more, so
 	// that its studies can be taken over before its lease ends. May be nil.
 	OwnerDead func(owner string) bool
@@ -87,6 +91,8 @@ type Engine struct {
 	loading map[int64]chan struct{}
 	closed  bool
 
+	crew crew
+
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
@@ -99,11 +105,15 @@ func New(cfg Config) *Engine {
 	if cfg.OwnerTTL == 0 {
 		cfg.OwnerTTL = DefaultOwnerTTL
 	}
+	if cfg.WorkerFailures == 0 {
+		cfg.WorkerFailures = DefaultWorkerFailures
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	e := &Engine{cfg: cfg, owned: map[int64]*study{}, loading: map[int64]chan struct{}{}, dropped: map[int64]int64{}, stop: stop}
+	e := &Engine{cfg: cfg, owned: map[int64]*study{}, loading: map[int64]chan struct{}{}, dropped: map[int64]int64{}, stop: stop,
+		crew: crew{known: map[crewName]*member{}, read: map[string]time.Time{}}}
 	for _, loop := range []func(context.Context){e.renewLoop, e.expireLoop, e.mailboxLoop} {
 		e.done.Go(func() { loop(ctx) })
 	}
@@ -123,6 +133,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Unlock()
 	e.stop()
 	e.done.Wait()
+	if err := e.tellCrew(ctx); err != nil {
+		e.cfg.Logger.Warn("could not store who ran trials", "error", err)
+	}
 	var first error
 	for _, s := range e.ownedStudies() {
 		if err := s.retire(ctx); err != nil && first == nil {

@@ -47,6 +47,7 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 		s.requeue(tx, lt, outcome == types.OutcomeLost, reason)
 	default:
 		s.end(tx, lt, outcome, reason, req.Metrics)
+		s.rate(tx, a, lt)
 	}
 	reply := types.FinishReply{State: lt.State, Reason: lt.Reason, Value: valueOf(s.st.Spec, lt.Metrics)}
 	if req.Next != nil {

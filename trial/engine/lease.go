@@ -78,6 +78,9 @@ func (s *study) lease(ctx context.Context, tx *txn, req types.LeaseRequest) (typ
 			return types.LeaseReply{Status: types.LeaseGranted, Leases: again}, nil
 		}
 	}
+	if err := s.refuse(req); err != nil {
+		return types.LeaseReply{}, err
+	}
 	var leases []types.Lease
 	reply := types.LeaseReply{}
 	for range max(1, req.Max) {
@@ -92,6 +95,7 @@ func (s *study) lease(ctx context.Context, tx *txn, req types.LeaseRequest) (typ
 		leases = append(leases, s.hand(tx, lt, req))
 	}
 	if len(leases) > 0 {
+		s.greet(tx, req)
 		return types.LeaseReply{Status: types.LeaseGranted, Leases: leases}, nil
 	}
 	return reply, nil

@@ -69,6 +69,9 @@ func (e *Engine) own(ctx context.Context, id int64) (*study, error) {
 	if s != nil {
 		told(e.cfg.Probe.Took)
 		e.cfg.Logger.Info("owner of a study", "study", s.id, "name", s.st.Spec.Name, "epoch", s.epoch)
+		if err := e.meet(ctx, s.project); err != nil {
+			return nil, err
+		}
 	}
 	if s != nil { // the trials of dead workers come first in what this call asks for
 		s.expire(ctx)
@@ -204,6 +207,7 @@ func (e *Engine) expireLoop(ctx context.Context) {
 			return
 		case <-t.C:
 		}
+		e.tend(ctx)
 		slept := store.Time(e.cfg.Now()).Sub(before) > absence
 		for _, s := range e.ownedStudies() {
 			if slept {

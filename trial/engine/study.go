@@ -23,9 +23,10 @@ import (
 // fails the whole study is dropped and loaded again: the later commits, whose
 // sequence numbers then do not fit, fail with it.
 type study struct {
-	e     *Engine
-	id    int64
-	epoch int64
+	e       *Engine
+	id      int64
+	project string
+	epoch   int64
 
 	mu      sync.Mutex
 	err     error // set once the study was dropped
@@ -55,6 +56,9 @@ type study struct {
 	digest              digester
 	// keys are the requests with a key that were answered since loading.
 	keys map[string]store.PutRequestKey
+
+	// records are those of the workers, by name.
+	records map[string]*record
 
 	started time.Time // of the first attempt
 	// Trials that finished since the best improved, those that finished and those

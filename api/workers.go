@@ -1,0 +1,63 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial/engine"
+)
+
+type (
+	listWorkersInput struct {
+		Project string `path:"project" maxLength:"128" doc:"Name of the project, such as default"`
+		After   string `query:"after" maxLength:"512" doc:"Name after which the page begins: next of the page before"`
+		Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most workers of a page"`
+	}
+	workersOutput    struct{ Body types.WorkerPage }
+	patchWorkerInput struct {
+		Project string `path:"project" maxLength:"128" doc:"Name of the project, such as default"`
+		Body    types.WorkerPatch
+	}
+	workerOutput struct{ Body types.Worker }
+)
+
+func (s *Server) workerRoutes() {
+	tags := []string{"workers"}
+	handle(s, huma.Operation{OperationID: "listWorkers", Method: http.MethodGet, Path: projectPath + "/workers", Tags: tags,
+		Summary: "Who asked for trials of a project, and who is put aside"}, s.listWorkers)
+	handle(s, huma.Operation{OperationID: "patchWorker", Method: http.MethodPatch, Path: projectPath + "/workers", Tags: tags,
+		Summary: "Put a worker aside, so that it gets no trials, or let it back"}, s.patchWorker)
+}
+
+func (s *Server) listWorkers(ctx context.Context, in *listWorkersInput) (*workersOutput, error) {
+	all, err := s.cfg.Store.ListWorkers(ctx, in.Project)
+	if err != nil {
+		return nil, err
+	}
+	byName := func(a, b store.Worker) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(all, byName) // a database may order by a language's rules
+	at, found := slices.BinarySearchFunc(all, in.After, func(w store.Worker, name string) int { return strings.Compare(w.Name, name) })
+	if found {
+		at++
+	}
+	out := workersOutput{types.WorkerPage{Workers: []types.Worker{}}}
+	for _, w := range all[at:] {
+		if len(out.Body.Workers) == in.Limit {
+			out.Body.Next = out.Body.Workers[in.Limit-1].Name
+			break
+		}
+		out.Body.Workers = append(out.Body.Workers, engine.WorkerView(w))
+	}
+	return &out, nil
+}
+
+func (s *Server) patchWorker(ctx context.Context, in *patchWorkerInput) (*workerOutput, error) {
+	w, err := engine.SetAside(ctx, s.cfg.Store, in.Project, in.Body, s.cfg.Now())
+	return &workerOutput{w}, err
+}
