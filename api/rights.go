@@ -79,7 +79,7 @@ var operations = map[string]access{
 	"signal": {needs: read, attempt: true},
 
 	"listWorkers": {needs: read},
-	"patchWorker": {needs: change},
+	"patchWorker": {needs: administer}, // it is about all studies of the project
 }
 
 // may reports whether a role has a right. What it does not list is refused.

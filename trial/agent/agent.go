@@ -42,7 +42,9 @@ type Aheader interface {
 type Launcher interface {
 	// Launch prepares a newly leased attempt, or one whose handle was never
 	// stored. An error fails the trial with its text, unless it is of code
-	// Unavailable: then it is tried again, for the trial is not at fault.
+	// Unavailable: then it is tried again, for the trial is not at fault; or
+	// Conflict: then the trial is not for this agent, which gives it back and
+	// ends with that error.
 	Launch(l types.Lease, slot int) (*Job, error)
 	// Resume prepares the watching of an attempt that an earlier agent started.
 	Resume(a types.Adopted) (*Job, error)
@@ -142,6 +144,7 @@ type Agent struct {
 	runs   map[*run]struct{}
 	level  level
 	untold []error                       // results that could not be told
+	misfit error                         // a trial that is not for this agent
 	voided map[types.AttemptRef]struct{} // leases that were not stored, of attempts not begun yet
 
 	drained chan struct{} // closed at drain: no new trials
@@ -238,7 +241,7 @@ func (a *Agent) Run(ctx context.Context) (reason string, err error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return reason, errors.Join(errors.Join(errs...), errors.Join(a.untold...))
+	return reason, errors.Join(errors.Join(errs...), errors.Join(a.untold...), a.misfit)
 }
 
 // place is the slot of each adopted attempt.

@@ -63,6 +63,9 @@ func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
 		l.ResumeFrom = p.checkpoint(l.Ref)
 	}
 	t := p.trial(l)
+	if err := p.Template.Fits(t); err != nil {
+		return nil, err
+	}
 	dir := p.attemptDir(l.Ref)
 	if err := os.MkdirAll(t.CheckpointDir, 0o700); err != nil {
 		return nil, diskFault("make the trial's directory", err)
@@ -152,7 +155,9 @@ func (p *Processes) trial(l types.Lease) procenv.Trial {
 		t.TokenFile = p.tokenFile(l.Ref)
 	}
 	for i, q := range l.Params {
-		t.Texts[q.Name] = l.Texts[i]
+		if i < len(l.Texts) { // the other side may be of another version
+			t.Texts[q.Name] = l.Texts[i]
+		}
 	}
 	return t
 }

@@ -91,7 +91,16 @@ func (a *Agent) begin(ctx context.Context, l types.Lease, slot int) (job *Job, h
 			return job, handle, nil
 		}
 		end := &types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeFailed, Reason: err.Error()}
-		if types.CodeOf(err) != types.Unavailable {
+		switch types.CodeOf(err) {
+		case types.Unavailable:
+		case types.Conflict:
+			a.mu.Lock()
+			a.misfit = err
+			a.mu.Unlock()
+			a.Drain()
+			end.Outcome = types.OutcomeInterrupted
+			return nil, "", end
+		default:
 			return nil, "", end
 		}
 		a.trouble(fmt.Errorf("start trial %d: %w", l.Ref.Trial, err))

@@ -53,9 +53,9 @@ type member struct {
 	pardons int
 }
 
-// record is how the trials of a worker went in one study, since this process has
+// workRecord is how the trials of a worker went in one study, since this process has
 // it.
-type record struct {
+type workRecord struct {
 	row, failed, ended int64 // row: failures since the last that was none
 	pardons            int
 }
@@ -118,7 +118,7 @@ func (s *study) rate(tx *txn, a *trial.Attempt, lt *liveTrial) {
 	m := c.member(crewName{s.st.Spec.Project, a.Worker})
 	r := s.records[a.Worker]
 	if r == nil || r.pardons != m.pardons {
-		r = &record{pardons: m.pardons}
+		r = &workRecord{pardons: m.pardons}
 		s.records[a.Worker] = r
 	}
 	r.ended++

@@ -58,7 +58,7 @@ type study struct {
 	keys map[string]store.PutRequestKey
 
 	// records are those of the workers, by name.
-	records map[string]*record
+	records map[string]*workRecord
 
 	started time.Time // of the first attempt
 	// Trials that finished since the best improved, those that finished and those

@@ -60,6 +60,7 @@ type Names struct {
 type Template struct {
 	args   []argument
 	params []Param
+	unseen []string
 }
 
 // argument is one argument of the command: an option form, {args}, or a text of

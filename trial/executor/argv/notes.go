@@ -81,6 +81,7 @@ func (p *parser) notes(literals []string) []string {
 			unseen = append(unseen, q.Name)
 		}
 	}
+	p.tmpl.unseen = unseen
 	if len(unseen) > 0 {
 		value := "its value changes"
 		if len(unseen) > 1 {
