@@ -31,6 +31,8 @@ const (
 	create
 	// change alters studies and their trials by hand.
 	change
+	// manage is for administrators of the project.
+	manage
 )
 
 // access is who may use an operation.
@@ -79,7 +81,7 @@ var operations = map[string]access{
 	"signal": {needs: read, attempt: true},
 
 	"listWorkers": {needs: read},
-	"patchWorker": {needs: administer}, // it is about all studies of the project
+	"patchWorker": {needs: manage}, // it is about all studies of the project
 }
 
 // may reports whether a role has a right. What it does not list is refused.

@@ -337,3 +337,103 @@ func TestServeRefuses(t *testing.T) {
 	}
 	server.ends()
 }
+
+// TestAWorkerOfItsOwnCommand: it runs what was typed, also a study without a
+// command, and refuses one whose names do not fit. Killed, it finds its trials
+// again.
+func TestAWorkerOfItsOwnCommand(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	l := newLab(t)
+	server := l.serve("127.0.0.1:0")
+	at := func(args ...string) []string { return append(args, server.flags()...) }
+	const n = 12
+	l.run(l.command(append(at("create", "s", "--algorithm", "random", "--min", "v", "-p", "x=0.0..1.0", "-n", strconv.Itoa(n)), "--seed", "1")...)).exits(0)
+	worker := func(command ...string) *sweep {
+		return l.run(l.command(append(append(at("worker", "s", "-j", "2", "--dir", l.trials), "--"), command...)...))
+	}
+	for want, command := range map[string][]string{
+		"it never sees x": {"sh", "-c", "echo v=1", "{trial.number}"},
+		"{lr}":            {"true", "{lr}"},
+		"no-such-program": {"no-such-program", "{args}"},
+	} {
+		if out := worker(command...).exits(2); !strings.Contains(out, want) {
+			t.Errorf("%v: %s\nwant %q", command, out, want)
+		}
+	}
+	first := worker("sh", "-c", fiveReports, "sh", "{x}")
+	first.shows("trial 4 running")
+	first.signal(syscall.SIGKILL)
+	<-first.ended
+	worker("sh", "-c", fiveReports, "sh", "{x}").exits(0)
+	for i, x := range l.attempts() {
+		if x != 1 {
+			t.Errorf("trial %d needed %d attempts", i, x)
+		}
+	}
+	out := l.run(l.command(at("worker", "ls")...)).exits(0)
+	if strings.Count(out, l.trials) != 1 || !strings.Contains(out, "  s  ") {
+		t.Errorf("the workers are\n%s", out)
+	}
+	server.ends()
+	l.whole(n)
+}
+
+// TestABrokenWorkerIsPutAside: the server sees that it is the worker's fault, the
+// worker ends with the reason, and is let back by hand.
+func TestABrokenWorkerIsPutAside(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	l := newLab(t)
+	server := l.serve("127.0.0.1:0")
+	at := func(args ...string) []string { return append(args, server.flags()...) }
+	l.run(l.command(at("create", "s", "--algorithm", "random", "--min", "v", "-p", "x=0.0..1.0", "--max-failures", "-1")...)).exits(0)
+	worker := func(dir, script string, flags ...string) *sweep {
+		return l.run(l.command(append(append(append(at("worker", "s", "--dir", filepath.Join(l.dir, dir)), flags...), "--"), "sh", "-c", script, "sh", "{x}")...))
+	}
+	good := worker("good", "sleep 0.05; echo v=$1")
+	good.shows("trial 7 completed")
+	bad := worker("bad", "echo no GPU here >&2; exit 1")
+	out := bad.exits(1)
+	if !strings.Contains(out, "is put aside: its last 3 trials all failed") || !strings.Contains(out, "no GPU here") || !strings.Contains(out, "tuner worker allow ") {
+		t.Errorf("the broken worker ended with\n%s", out)
+	}
+	good.shows("trial 14 completed")
+	var name string
+	waitUntil(t, "the listing of the worker", func() bool {
+		s := l.run(l.command(at("worker", "ls")...))
+		m := regexp.MustCompile(`put aside: (\S+): its last 3`).FindStringSubmatch(s.exits(0))
+		if m == nil {
+			return false
+		}
+		name = m[1]
+		return true
+	})
+	if !strings.Contains(name, filepath.Join(l.dir, "bad")) {
+		t.Errorf("%s is put aside", name)
+	}
+	for _, args := range [][]string{at("show", "s"), {"show", "s"}, {"doctor"}, {"worker", "ls"}} {
+		s := l.run(l.command(args...))
+		<-s.ended
+		if !strings.Contains(s.shown.String(), "put aside") || !strings.Contains(s.shown.String(), name) {
+			t.Errorf("tuner %v says\n%s", args, s.shown)
+		}
+	}
+	if out := worker("bad", "echo v=$1").exits(1); !strings.Contains(out, "is put aside") {
+		t.Errorf("mended, but not let back: %s", out)
+	}
+	l.run(l.command(at("worker", "allow", "nobody")...)).exits(2)
+	l.run(l.command(at("worker", "allow", name)...)).exits(0)
+	waitUntil(t, "the return of the worker", func() bool {
+		s := worker("bad", "echo v=$1", "--for", "200ms")
+		<-s.ended
+		return s.cmd.ProcessState.ExitCode() == 0 && strings.Contains(s.shown.String(), "completed")
+	})
+	good.signal(syscall.SIGTERM)
+	good.exits(130)
+	server.ends()
+}

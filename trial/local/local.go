@@ -51,8 +51,11 @@ type Config struct {
 	// a URL; "" for a process that is no server.
 	Addr string
 	// Probe and Wrote are told what the engine and the store do.
-	Probe      engine.Probe
-	Wrote      func(batches int, took time.Duration)
+	Probe engine.Probe
+	Wrote func(batches int, took time.Duration)
+	// WorkerFailures is that of engine.Config.
+	WorkerFailures int
+
 	Failpoints *failpoint.Set
 	Logger     *slog.Logger
 }
@@ -98,7 +101,7 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 		NewStopper: earlystop.New,
 		Now:        time.Now, NewSeed: newSeed, NewToken: token,
 		OwnerDead: OwnerDead, Reclaim: l.reclaim,
-		Failpoints: cfg.Failpoints, Probe: cfg.Probe, Logger: cfg.Logger,
+		WorkerFailures: cfg.WorkerFailures, Failpoints: cfg.Failpoints, Probe: cfg.Probe, Logger: cfg.Logger,
 	})
 	return l, nil
 }

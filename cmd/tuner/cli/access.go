@@ -306,6 +306,17 @@ const completionTime = 2 * time.Second
 
 // completeStudy completes the first argument with the names of the studies.
 func (f *dbFlags) completeStudy(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	return f.complete(c, args, word, func(ctx context.Context, db reader, add func(name, about string)) error {
+		return eachStudy(ctx, db, f.project, func(s store.StudySummary) error {
+			add(s.Study.Spec.Name, string(s.Study.State))
+			return nil
+		})
+	})
+}
+
+// complete completes the first argument with the names that list adds.
+func (f *dbFlags) complete(c *cobra.Command, args []string, word string,
+	list func(ctx context.Context, db reader, add func(name, about string)) error) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -317,11 +328,10 @@ func (f *dbFlags) completeStudy(c *cobra.Command, args []string, word string) ([
 	defer cancel()
 	var names []string
 	err := f.looking(ctx, func(db reader) error {
-		return eachStudy(ctx, db, f.project, func(s store.StudySummary) error {
-			if n := s.Study.Spec.Name; strings.HasPrefix(n, word) {
-				names = append(names, cobra.CompletionWithDesc(n, string(s.Study.State)))
+		return list(ctx, db, func(name, about string) {
+			if strings.HasPrefix(name, word) {
+				names = append(names, cobra.CompletionWithDesc(name, about))
 			}
-			return nil
 		})
 	})
 	if err != nil {

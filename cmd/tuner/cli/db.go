@@ -32,6 +32,8 @@ type dbFlags struct {
 	here    bool
 	durable string
 	verbose bool
+	// workerFailures is engine.Config.WorkerFailures, for a server.
+	workerFailures int
 	// addr is where others reach this process; "" for a command.
 	addr string
 	// metrics are those of a server; nil for a command.
@@ -148,7 +150,7 @@ func (f *dbFlags) open(ctx context.Context) (*local.Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := local.Config{DB: dsn, Dir: dir, Durability: f.durable, Addr: f.addr, Failpoints: fail, Logger: f.logger()}
+	cfg := local.Config{DB: dsn, Dir: dir, Durability: f.durable, Addr: f.addr, WorkerFailures: f.workerFailures, Failpoints: fail, Logger: f.logger()}
 	if f.metrics != nil {
 		cfg.Probe, cfg.Wrote = f.metrics.Probe(), f.metrics.Wrote
 	}

@@ -166,6 +166,9 @@ func (d *doctor) database(ctx context.Context) {
 	if err := d.studies(ctx, s); err != nil {
 		d.fault("studies", err)
 	}
+	if err := d.workers(ctx, s); err != nil {
+		d.fault("workers", err)
+	}
 }
 
 // health checks the database itself.

@@ -18,6 +18,8 @@ type reader interface {
 	store.Trials
 	// Decisions is store.History.Decisions of one trial.
 	Decisions(ctx context.Context, study, number int64) ([]store.AddDecision, error)
+	// ListWorkers is that of store.Workers.
+	ListWorkers(ctx context.Context, project string) ([]store.Worker, error)
 }
 
 // remoteReader reads from a server.
@@ -125,6 +127,26 @@ func (r remoteReader) Decisions(ctx context.Context, study, number int64) ([]sto
 		out = append(out, store.AddDecision{Trial: number, Step: d.Step, Kind: d.Kind, Reason: d.Reason, Time: d.Time})
 	}
 	return out, err
+}
+
+func (r remoteReader) ListWorkers(ctx context.Context, project string) ([]store.Worker, error) {
+	if project == "" {
+		return nil, types.Errorf(types.Unsupported, "a server lists the workers of one project").WithRemedy("name one with --project")
+	}
+	const most = 1000
+	var out []store.Worker
+	for after := ""; ; {
+		page, err := r.c.ListWorkers(ctx, project, after, most)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range page.Workers {
+			out = append(out, store.Worker{Project: project, Name: w.Name, Seen: w.Seen, Info: w.WorkerInfo})
+		}
+		if after = page.Next; after == "" {
+			return out, nil
+		}
+	}
 }
 
 func storedStudy(v types.Study) trial.Study {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gotuner/tuner/api"
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/trial/engine"
 )
 
 // drainTime is how long requests under way may take when the server ends.
@@ -46,6 +47,9 @@ proxy does that, named by --behind-proxy (tuner help security).`,
 			if c.Flags().Changed("url") {
 				return usagef("a server serves a database, not another server").WithField("--url").WithRemedy("name the database with --db")
 			}
+			if n := db.workerFailures; n == 0 || n < -1 {
+				return usagef("%d is no number of failures", n).WithField("--worker-failures").WithRemedy("use 1 or more, or -1 for never")
+			}
 			db.here = true // in a shell that is set up to use this server, too
 			if !c.Flags().Changed("durability") {
 				db.durable = "full"
@@ -55,6 +59,7 @@ proxy does that, named by --behind-proxy (tuner help security).`,
 	}
 	f.listen.register(c.Flags())
 	c.Flags().StringVar(&f.format, "log-format", "text", "form of the log on stderr: text or json")
+	c.Flags().IntVar(&db.workerFailures, "worker-failures", engine.DefaultWorkerFailures, "put a worker aside after so many failures in a row that others do not have; -1 never")
 	return c
 }
 

@@ -75,6 +75,13 @@ func showStudy(ctx context.Context, w *bufio.Writer, st *State, f *dbFlags, db r
 	if row.left != "" {
 		fmt.Fprintln(w, row.left)
 	}
+	away, err := aside(ctx, db, spec.Project)
+	if err != nil {
+		return err
+	}
+	for _, a := range away {
+		fmt.Fprintln(w, a)
+	}
 	spaces, err := spacesOf(ctx, db, study.ID)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/agent"
+	"github.com/gotuner/tuner/trial/engine"
 	"github.com/gotuner/tuner/trial/local"
 )
 
@@ -30,7 +31,8 @@ type site struct {
 	reader reader
 	// glance is the coordinator for looks that may fail and must not wait.
 	glance coordinator
-	local  *local.Local // nil with a server
+	local  *local.Local   // nil with a server
+	remote *client.Client // nil with a database
 	close  func() error
 	url    string // "" without
 	pin    string // of the server; may be empty
@@ -41,11 +43,19 @@ func localSite(l *local.Local) *site {
 }
 
 func remoteSite(c *client.Client) *site {
-	return &site{coordinator: c, asker: c, reader: remoteReader{c}, glance: c.Impatient(), url: c.URL(), pin: c.Pin(), close: c.Close}
+	return &site{coordinator: c, asker: c, reader: remoteReader{c}, glance: c.Impatient(), url: c.URL(), pin: c.Pin(), remote: c, close: c.Close}
 }
 
 // Close closes the database or lets go of the server.
 func (s *site) Close() error { return s.close() }
+
+// setAside puts a worker aside or lets it back.
+func (s *site) setAside(ctx context.Context, db *dbFlags, p types.WorkerPatch) (types.Worker, error) {
+	if s.remote != nil {
+		return s.remote.PatchWorker(ctx, db.project, p)
+	}
+	return engine.SetAside(ctx, s.local.Store, db.project, p, db.st.Now())
+}
 
 // patient is a server that an agent's calls wait for as others do, for some time.
 type patient struct{ coordinator }

@@ -323,6 +323,7 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 	if err = join(err, ferr); err != nil {
 		return r.interrupted(err)
 	}
+	final.Spec.Run = r.study.Spec.Run // a worker runs a command of its own
 	r.study = final
 	err = r.conclude(ctx, reason)
 	if exitCode(err) != exitInternal {

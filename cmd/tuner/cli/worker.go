@@ -2,89 +2,186 @@ package cli
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/cmd/tuner/cli/sweepfile"
 	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/executor/procenv"
 )
 
 // workerFlags are the flags of tuner worker.
 type workerFlags struct {
 	jobs  int
 	gpus  []string
+	limit time.Duration
 	trust bool
-	view  sweepFlags // how it shows what happens
+	view  sweepFlags // how it shows what happens, and how its own command runs
+	own   []string   // its own command
 }
 
 func workerCommand(st *State, db *dbFlags) *cobra.Command {
 	var f workerFlags
 	c := &cobra.Command{
-		Use:   "worker STUDY",
-		Short: "Run trials of a server's study here, by the command that the server has for it",
-		Long: `Runs trials of a study until it ends, as the sweep does that made it; Ctrl-C ends
-it in the same stages. The command, its directory and its environment come from
-the server, so whoever may change studies there decides what runs here: hence
---trust-server-commands. Who types the same tuner sweep --url instead runs what
-was typed.`,
-		Example: "  tuner worker --url http://127.0.0.1:7070 --token-file tuner.token --trust-server-commands mnist -j 2",
-		Args:    wantArgs(1, 1, "worker STUDY"),
+		Use:   "worker STUDY [-- COMMAND …]",
+		Short: "Run trials of a server's study here, by a command of your own or the one that the server has",
+		Long: `Runs trials of a study until it ends; Ctrl-C ends it in the stages of a sweep. What
+runs here is COMMAND, which must fit the names of the study's parameters. Without
+it, --trust-server-commands runs what the server has for the study: its command,
+directory and environment, which are those of whoever may change studies there.
+
+Started again after it was killed, in the same place, it finds its running trials.
+A worker whose trials fail where those of others do not is put aside by the server:
+tuner worker ls shows it, tuner worker allow lets it back.`,
+		Example: `  tuner worker mnist -j 2 -- python train.py {args}
+  tuner worker --url http://127.0.0.1:7070 --token-file tuner.token --trust-server-commands mnist`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			return f.work(c.Context(), st, db, args[0])
+			return f.work(c.Context(), st, db, c.Flags(), args)
 		},
+		ValidArgsFunction: db.completeStudy,
 	}
 	fs := c.Flags()
 	fs.IntVarP(&f.jobs, "jobs", "j", 0, "trials at once here (default: one for each GPU of --gpus, else 1)")
 	fs.StringSliceVar(&f.gpus, "gpus", nil, "devices, one trial on each, such as 0,1")
+	fs.DurationVar(&f.limit, "for", 0, "start no new trial after this long, such as 2h")
 	fs.BoolVar(&f.trust, "trust-server-commands", false, "run the command that the server has for the study")
 	fs.BoolVar(&f.view.json, "json", false, "print one JSON object an event, and the result, on stdout")
 	fs.BoolVarP(&f.view.quiet, "quiet", "q", false, "print the result only")
+	f.view.registerRun(fs)
+	c.AddCommand(workerLsCommand(st, db), workerAllowCommand(st, db), workerAsideCommand(st, db))
 	return c
 }
 
-func (f *workerFlags) work(ctx context.Context, st *State, db *dbFlags, name string) error {
-	url, err := db.server()
-	if err != nil {
-		return err
+func (f *workerFlags) work(ctx context.Context, st *State, db *dbFlags, fs *pflag.FlagSet, args []string) error {
+	names := args
+	if dash := fs.ArgsLenAtDash(); dash >= 0 {
+		if names, f.own = args[:dash], args[dash:]; len(f.own) == 0 {
+			return usagef("there is no command behind --").WithRemedy("write it there, as in: -- python train.py {args}")
+		}
 	}
+	url, err := db.server()
 	switch {
+	case err != nil:
+		return err
+	case len(names) == 0:
+		return usagef("worker needs more: tuner worker STUDY -- COMMAND …").WithRemedy("tuner ls lists the studies; tuner worker ls the workers")
+	case len(names) > 1:
+		return usagef("worker does not know what to do with %q: tuner worker STUDY -- COMMAND …", names[1]).WithRemedy("put -- before your command")
 	case url == "":
 		return usagef("a worker needs a server").WithField("--url").
-			WithRemedy("name it with --url or TUNER_URL; with a database, tuner sweep --name %s does the same", quoted(name))
-	case !f.trust:
+			WithRemedy("name it with --url or TUNER_URL; with a database, tuner sweep --name %s does the same", quoted(names[0]))
+	case len(f.own) > 0 && f.trust:
+		return usagef("it runs the command that you give, not the server's").WithField("--trust-server-commands").WithRemedy("leave one of them out")
+	case len(f.own) == 0 && !f.trust:
 		return usagef("what runs here would be what the server %s says", url).WithField("--trust-server-commands").
-			WithRemedy("give it if you trust all who may change studies there, or type the sweep's own command with --url")
+			WithRemedy("give the command yourself: tuner worker %s -- COMMAND; or this flag, if you trust all who may change studies there", quoted(names[0]))
 	case f.jobs < 0:
 		return usagef("%d trials at once make no sense", f.jobs).WithField("--jobs (-j)")
+	case fs.Changed("for") && f.limit <= 0:
+		return usagef("%v is no time to run trials", f.limit).WithField("--for").WithRemedy("write a positive one, as in 90s, 30m or 1h30m")
+	}
+	if f.trust {
+		if err := f.noRunFlags(fs); err != nil {
+			return err
+		}
+	}
+	f.view.given(fs)
+	if err := checkDurations(f.view.file); err != nil {
+		return (&sweepErrors{flags: &f.view, fs: fs}).locate(types.StudySpec{}, err)
 	}
 	c, err := db.client(ctx, url)
 	if err != nil {
 		return err
 	}
-	return join(f.workAt(ctx, st, db, remoteSite(c), name), c.Close())
+	return join(f.workAt(ctx, st, db, fs, remoteSite(c), names[0]), c.Close())
 }
 
-func (f *workerFlags) workAt(ctx context.Context, st *State, db *dbFlags, at *site, name string) error {
+// noRunFlags refuses the flags of a command where there is none.
+func (f *workerFlags) noRunFlags(fs *pflag.FlagSet) (err error) {
+	var run pflag.FlagSet
+	(&sweepFlags{}).registerRun(&run)
+	run.VisitAll(func(g *pflag.Flag) {
+		if fs.Changed(g.Name) && err == nil {
+			err = usagef("it belongs to a command of your own, and the server has its own").WithField("--" + g.Name).
+				WithRemedy("leave it out, or give the command: tuner worker STUDY -- COMMAND")
+		}
+	})
+	return err
+}
+
+func (f *workerFlags) workAt(ctx context.Context, st *State, db *dbFlags, fs *pflag.FlagSet, at *site, name string) error {
 	stored, err := db.find(ctx, at.reader, name)
 	if err != nil {
 		return err
-	}
-	if stored.Spec.Run == nil {
-		return types.Errorf(types.Conflict, "the study %s has no command: its trials are told, not run", name).
-			WithRemedy("run the program that asks for its trials")
 	}
 	study, err := at.Study(ctx, stored.ID)
 	if err != nil {
 		return err
 	}
 	study.Continued = true
-	p := &plan{spec: study.Spec, jobs: max(f.jobs, len(f.gpus), 1)}
+	p := &plan{jobs: max(f.jobs, len(f.gpus), 1)}
 	if p.space, err = space.Parse(study.Spec.Space); err != nil {
 		return err
 	}
-	if err := checkProgram(st, *study.Spec.Run); err != nil {
+	if study.Spec.Run, err = f.command(st, fs, p, stored); err != nil {
 		return err
 	}
+	p.spec = study.Spec
+	if f.limit > 0 {
+		p.until = time.After(f.limit)
+	}
 	return runStudy(ctx, st, db, at, study, &f.view, sweepfile.File{GPUs: f.gpus}, p)
+}
+
+// command is how the trials run here: by the command that was typed, if it fits
+// the study, or by the server's.
+func (f *workerFlags) command(st *State, fs *pflag.FlagSet, p *plan, study trial.Study) (*types.RunSpec, error) {
+	if f.trust {
+		if study.Spec.Run == nil {
+			return nil, types.Errorf(types.Conflict, "the study %s has no command: its trials are told, not run", study.Spec.Name).
+				WithRemedy("give one: tuner worker %s -- COMMAND; or run the program that asks for its trials", quoted(study.Spec.Name))
+		}
+		return study.Spec.Run, checkProgram(st, *study.Spec.Run)
+	}
+	file := f.view.file
+	file.Command = f.own
+	if err := p.command(st, file); err != nil {
+		return nil, (&sweepErrors{flags: &f.view, fs: fs}).locate(types.StudySpec{}, err)
+	}
+	if unseen := p.template.Unseen(); len(unseen) > 0 {
+		return nil, types.Errorf(types.Conflict, "the command does not fit the study %s: it never sees %s", study.Spec.Name, strings.Join(unseen, ", ")).
+			WithRemedy("add {--%s}, or {args} for all, or read $%s in it", unseen[0], procenv.ParamVar(unseen[0]))
+	}
+	if kept := p.spec.Run.Keep; kept != "" && kept != "all" {
+		return nil, types.Errorf(types.Unsupported, "directories of trials are not given up over --url yet").WithField("--keep").
+			WithRemedy("leave --keep out, and remove the folder of the trials when it is not needed any more")
+	}
+	return p.spec.Run, nil
+}
+
+// workerName finds the worker that a user names: by its whole name, or by its
+// machine if that has one only.
+func workerName(ws []types.Worker, text string) (string, error) {
+	var of []string
+	for _, w := range ws {
+		if w.Name == text {
+			return text, nil
+		}
+		if machineOf(w.Node) == text {
+			of = append(of, w.Name)
+		}
+	}
+	switch len(of) {
+	case 0:
+		return "", types.Errorf(types.NotFound, "there is no worker %q", text).WithRemedy("tuner worker ls lists them")
+	case 1:
+		return of[0], nil
+	}
+	return "", usagef("%s has %d workers", text, len(of)).WithRemedy("name one of them: %s", strings.Join(of, ", "))
 }

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial/engine"
+)
+
+func workerLsCommand(st *State, db *dbFlags) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "ls",
+		Short: "List who asked for trials of the project, and who is put aside",
+		Args:  wantArgs(0, 0, "worker ls"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return db.looking(c.Context(), func(r reader) error {
+				ws, err := workersOf(c.Context(), r, db.project)
+				if err != nil {
+					return err
+				}
+				return st.printing(func(w *bufio.Writer) error {
+					if asJSON {
+						return writeJSON(w, ws)
+					}
+					workerTable(w, st, ws)
+					return nil
+				})
+			})
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func workersOf(ctx context.Context, db reader, project string) ([]types.Worker, error) {
+	rows, err := db.ListWorkers(ctx, project)
+	out := []types.Worker{}
+	for _, w := range rows {
+		out = append(out, engine.WorkerView(w))
+	}
+	return out, err
+}
+
+func workerTable(w *bufio.Writer, st *State, ws []types.Worker) {
+	if len(ws) == 0 {
+		fmt.Fprintln(w, "nobody has asked for trials of this project yet")
+		return
+	}
+	now := st.Now()
+	rows := [][]string{{"worker", "on", "executor", "last study", "last trial", ""}}
+	for _, x := range ws {
+		state := ""
+		if x.Aside != "" {
+			state = "put aside"
+		}
+		rows = append(rows, []string{x.Name, machineOf(x.Node), x.Executor, x.Study, formatAge(x.Seen, now), state})
+	}
+	tableFit(w, withoutEmpty(rows), terminalWidth(st.Stdout), st.outStyle())
+	for _, x := range ws {
+		if s := asideText(x); s != "" {
+			fmt.Fprintln(w, s)
+		}
+	}
+}
+
+// asideText is the sentence about a worker that is put aside; "" for any other.
+func asideText(w types.Worker) string {
+	if w.Aside == "" {
+		return ""
+	}
+	return printable(fmt.Sprintf("put aside: %s: %s; tuner worker allow %s lets it back", w.Name, w.Aside, quoted(w.Name)))
+}
+
+// aside are the sentences about the workers of a project that are put aside.
+func aside(ctx context.Context, db reader, project string) ([]string, error) {
+	ws, err := workersOf(ctx, db, project)
+	var out []string
+	for _, w := range ws {
+		if s := asideText(w); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out, err
+}
+
+// workers warns of those that are put aside, in any project.
+func (d *doctor) workers(ctx context.Context, s store.Store) error {
+	ws, err := s.ListWorkers(ctx, "")
+	for _, w := range ws {
+		if w.Info.Aside == "" {
+			continue
+		}
+		project := ""
+		if w.Project != "default" {
+			project = "--project " + quoted(w.Project) + " "
+		}
+		d.add("workers", checkWarn, w.Name+" is put aside: "+w.Info.Aside, "mend what is wrong there, then: tuner worker allow "+project+quoted(w.Name))
+	}
+	return err
+}
+
+func workerAllowCommand(st *State, db *dbFlags) *cobra.Command {
+	return changeWorkerCommand(st, db, &cobra.Command{
+		Use:   "allow WORKER",
+		Short: "Let a worker back that was put aside",
+		Long: `Lets a worker back that was put aside; it is judged anew from then on. WORKER is its
+name, or that of its machine if that has one only.`,
+	}, false)
+}
+
+func workerAsideCommand(st *State, db *dbFlags) *cobra.Command {
+	return changeWorkerCommand(st, db, &cobra.Command{
+		Use:   "aside WORKER",
+		Short: "Give a worker no more trials",
+		Long: `Puts a worker aside: what it runs may end, and it gets no more trials until tuner
+worker allow. WORKER is its name, or that of its machine if that has one only.`,
+	}, true)
+}
+
+func changeWorkerCommand(st *State, db *dbFlags, c *cobra.Command, away bool) *cobra.Command {
+	p := types.WorkerPatch{Aside: away}
+	name := c.Name()
+	c.Args = wantArgs(1, 1, "worker "+name+" WORKER")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx := c.Context()
+		return db.at(ctx, db.exists, func(at *site) error {
+			ws, err := workersOf(ctx, at.reader, db.project)
+			if err != nil {
+				return err
+			}
+			if p.Worker, err = workerName(ws, args[0]); err != nil {
+				return err
+			}
+			if _, err := at.setAside(ctx, db, p); err != nil {
+				return err
+			}
+			verb := "gets trials again"
+			if away {
+				verb = "gets no more trials"
+			}
+			_, err = fmt.Fprintf(st.Stdout, "%s %s, within some seconds\n", p.Worker, verb)
+			return err
+		})
+	}
+	if away {
+		c.Flags().StringVar(&p.Reason, "reason", "", "why, for those who look later")
+	}
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		return db.complete(c, args, word, func(ctx context.Context, r reader, add func(name, about string)) error {
+			ws, err := r.ListWorkers(ctx, db.project)
+			for _, w := range ws {
+				if (w.Info.Aside != "") != away {
+					add(w.Name, machineOf(w.Info.Node))
+				}
+			}
+			return err
+		})
+	}
+	return c
+}
+
+var _ reader = store.Store(nil)
