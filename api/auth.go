@@ -125,6 +125,11 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			if this.token, this.attempt, err = s.tokens.check(ctx, r, s.cfg.Now()); err != nil {
 				return err
 			}
+			leave := s.limit(c, this)
+			if leave == nil {
+				return nil
+			}
+			defer leave()
 		}
 		return next(c)
 	}

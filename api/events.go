@@ -183,7 +183,9 @@ type stream struct {
 // A connection of its own (HTTP/1) leaves net/http, whose goroutines and buffers
 // take five times the memory of a client that only waits.
 func (s *Server) stream(ctx context.Context, w http.ResponseWriter, shown *http.Request, st trial.Study, from int64, kinds []types.EventKind) {
-	f, leave := s.follow(st.ID, st.NextSeq)
+	f, unfollow := s.follow(st.ID, st.NextSeq)
+	left := s.limits.hold(callOf(ctx).holder())
+	leave := func() { unfollow(); left() }
 	control := http.NewResponseController(w)
 	x := &stream{server: s, shown: shown, follow: f, leave: leave, study: st.ID, from: from, kinds: kinds, out: outlet{patience: s.pace.slow}}
 	w.Header().Set("Content-Type", streamType)

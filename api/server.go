@@ -79,6 +79,11 @@ type Config struct {
 	MaxBody int64
 	// Metrics count what the server does; nil makes new ones.
 	Metrics *Metrics
+	// Rate bounds the requests a second of each token that is no admin's, 0 is no
+	// limit; AtOnce the requests at a time of each token, long polls and streams
+	// included, 0 is no limit. What is beyond is answered by 429.
+	Rate   float64
+	AtOnce int
 	// Peers are the other servers of the database; nil if there are none.
 	Peers  *Peers
 	Now    func() time.Time // nil is time.Now
@@ -101,6 +106,7 @@ type Server struct {
 	http   *http.Server
 
 	names     sync.Map // StudyName to its int64 ID; see withStudy
+	limits    limits
 	users     sync.Map // ID of a study to who made it, which never changes; see touches
 	elsewhere elsewhere
 
@@ -128,7 +134,7 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{cfg: cfg, hosts: []string{"localhost", "127.0.0.1", "::1"}, tokens: tokens{store: cfg.Store}, echo: echo.New(),
-		needs: map[string]access{}}
+		needs: map[string]access{}, limits: limits{rate: cfg.Rate, atOnce: cfg.AtOnce}}
 	for _, h := range cfg.Hosts {
 		s.hosts = append(s.hosts, hostOf(h))
 	}

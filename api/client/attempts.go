@@ -9,7 +9,7 @@ import (
 
 // reportsAtOnce is how many reports go into one body; more are sent in parts, so
 // that a long absence of the server does not make a body that it refuses.
-const reportsAtOnce = 20_000
+const reportsAtOnce = types.MostReports
 
 // post sends a call of an agent once.
 func (c *Client) post(ctx context.Context, study int64, wait types.Duration, body, out any, more ...string) error {

@@ -31,7 +31,7 @@ type LeaseRequest struct {
 	// Texts asks for Lease.Texts.
 	Texts bool `json:"texts,omitempty"`
 	// Max is how many trials the caller takes at once; 0 means 1.
-	Max int `json:"max,omitempty"`
+	Max int `json:"max,omitempty" minimum:"0" maximum:"1000"`
 	// Labels are what the worker has, such as gpu=a100. A study that requires a
 	// label (StudySpec.Require) gives trials only to those who have it.
 	Labels map[string]string `json:"labels,omitempty"`

@@ -97,7 +97,7 @@ type Attempt struct {
 // Report is a value of a named metric at a step of a running trial. A second
 // report of the same metric and step replaces the first.
 type Report struct {
-	Metric string `json:"metric"`
+	Metric string `json:"metric" maxLength:"512"`
 	Step   int64  `json:"step"`
 	Value  Float  `json:"value"`
 }

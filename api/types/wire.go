@@ -2,6 +2,14 @@ package types
 
 import "encoding/json"
 
+// What one request may hold; more is sent in several. The tags below say the same.
+const (
+	// MostReports is for reports, of the call or of the end of an attempt.
+	MostReports = 20_000
+	// MostTrials is for points, finished trials, numbers and beats.
+	MostTrials = 100_000
+)
+
 // The bodies of requests and answers that exist on the wire only, because the
 // path says the rest.
 
@@ -39,19 +47,19 @@ type TrialPage struct {
 
 // EnqueueBody adds trials at given points.
 type EnqueueBody struct {
-	Points []Params `json:"points"`
+	Points []Params `json:"points" maxItems:"100000"`
 	Key    string   `json:"key,omitempty"`
 }
 
 // ImportBody adds finished trials.
 type ImportBody struct {
-	Trials []FinishedTrial `json:"trials"`
+	Trials []FinishedTrial `json:"trials" maxItems:"100000"`
 	Key    string          `json:"key,omitempty"`
 }
 
 // CancelBody cancels trials.
 type CancelBody struct {
-	Numbers []int64 `json:"numbers"`
+	Numbers []int64 `json:"numbers" maxItems:"100000"`
 	Reason  string  `json:"reason,omitempty"`
 	Key     string  `json:"key,omitempty"`
 }
@@ -62,7 +70,7 @@ type ReportBody struct {
 	// Token is that of the lease; the process of an attempt, which shows it in
 	// Authorization, leaves it out.
 	Token   string   `json:"token,omitempty"`
-	Reports []Report `json:"reports"`
+	Reports []Report `json:"reports" maxItems:"20000"`
 	Cursor  string   `json:"cursor,omitempty"`
 }
 
@@ -71,9 +79,9 @@ type FinishBody struct {
 	Token   string           `json:"token"`
 	Outcome Outcome          `json:"outcome"`
 	Reason  string           `json:"reason,omitempty"`
-	Reports []Report         `json:"reports,omitempty"`
+	Reports []Report         `json:"reports,omitempty" maxItems:"20000"`
 	Cursor  string           `json:"cursor,omitempty"`
-	Metrics map[string]Float `json:"metrics,omitempty"`
+	Metrics map[string]Float `json:"metrics,omitempty" maxProperties:"1000"`
 	Exit    *int             `json:"exit,omitempty"`
 	Signal  string           `json:"signal,omitempty"`
 	Dir     string           `json:"dir,omitempty"`
@@ -95,7 +103,7 @@ type BeatBody struct {
 // HeartbeatBody is a HeartbeatRequest for the study in the path.
 type HeartbeatBody struct {
 	Worker string     `json:"worker"`
-	Beats  []BeatBody `json:"beats"`
+	Beats  []BeatBody `json:"beats" maxItems:"100000"`
 	Wait   Duration   `json:"wait,omitempty"`
 }
 

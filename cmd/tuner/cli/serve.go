@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -23,6 +24,8 @@ const drainTime = 10 * time.Second
 type serveFlags struct {
 	listen listenFlags
 	format string // of the log
+	rate   float64
+	atOnce int
 }
 
 func serveCommand(st *State, db *dbFlags) *cobra.Command {
@@ -58,6 +61,8 @@ proxy does that, named by --behind-proxy (tuner help security).`,
 		},
 	}
 	f.listen.register(c.Flags())
+	c.Flags().Float64Var(&f.rate, "rate", 5000, "requests a second of one token, an admin's excepted; 0 is no limit")
+	c.Flags().IntVar(&f.atOnce, "at-once", 10_000, "requests of one token at a time, long polls and streams included; 0 is no limit")
 	c.Flags().StringVar(&f.format, "log-format", "text", "form of the log on stderr: text or json")
 	c.Flags().IntVar(&db.workerFailures, "worker-failures", engine.DefaultWorkerFailures, "put a worker aside after so many failures in a row that others do not have; -1 never")
 	return c
@@ -67,6 +72,9 @@ proxy does that, named by --behind-proxy (tuner help security).`,
 func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if _, _, _, err := f.listen.check(); err != nil {
 		return err
+	}
+	if f.rate < 0 || math.IsNaN(f.rate) || f.atOnce < 0 {
+		return usagef("a negative limit makes no sense").WithField("--rate, --at-once").WithRemedy("use 0 for no limit")
 	}
 	var err error
 	if db.log, err = db.serverLog(f.format); err != nil {
@@ -99,7 +107,7 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if err != nil {
 		return join(join(err, l.Close()), home.Close())
 	}
-	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: at.names, Proxies: at.proxies, Build: Version(), Peers: others,
+	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: at.names, Proxies: at.proxies, Rate: f.rate, AtOnce: f.atOnce, Build: Version(), Peers: others,
 		Metrics: db.metrics, Now: st.Now, Logger: db.log})
 	signals := make(chan os.Signal, 8)
 	unnotify := st.Notify(signals, stopSignals...)
