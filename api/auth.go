@@ -57,6 +57,13 @@ type call struct {
 	from    string // the caller's address
 	// needs is what the request needs, once it is routed.
 	needs right
+
+	// For the audit log: whether a route took it, which study it was about and the
+	// command for it, and that nothing was to be stored.
+	routed  bool
+	study   int64
+	command []string
+	dry     bool
 }
 
 // caller names who calls, for logs.
@@ -110,6 +117,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			s.cfg.Metrics.open.Dec()
 			s.cfg.Metrics.answered(c.Path(), r.Method, w.Status, took)
 			s.logCall(r, this, w.Status, took)
+			s.audit(r, this, w.Status)
 		}()
 		// A caller who does not read holds no connection for ever. Recorders of
 		// tests have no deadlines.

@@ -112,7 +112,7 @@ func (s *Server) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		this := callOf(r.Context())
-		this.needs = need.needs
+		this.needs, this.routed = need.needs, true
 		if this.attempt != nil {
 			if err := ownAttempt(c, need, *this.attempt); err != nil {
 				return err

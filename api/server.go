@@ -88,6 +88,8 @@ type Config struct {
 	Peers  *Peers
 	Now    func() time.Time // nil is time.Now
 	Logger *slog.Logger     // nil discards
+	// Audit is told who changed what, and who was refused; nil is no audit log.
+	Audit *slog.Logger
 }
 
 // Defaults of Config.

@@ -79,6 +79,7 @@ func (s *Server) studyRoutes() {
 // caller's token is not for is refused.
 func (s *Server) withStudy(ctx context.Context, name StudyName, call func(id int64) error) error {
 	do := func(id int64) error {
+		callOf(ctx).study = id
 		if err := s.touches(ctx, id); err != nil {
 			return err
 		}
@@ -118,8 +119,9 @@ func (s *Server) openStudy(ctx context.Context, in *openInput) (*openOutput, err
 	if in.Check {
 		status = http.StatusOK
 	}
-	token := callOf(ctx).token
-	st, err := s.cfg.Engine.Open(ctx, spec, engine.Opening{User: token.Owner, Own: ownOnly(token.Role), Dry: in.Check})
+	this := callOf(ctx)
+	st, err := s.cfg.Engine.Open(ctx, spec, engine.Opening{User: this.token.Owner, Own: ownOnly(this.token.Role), Dry: in.Check})
+	this.opened(&spec, st.ID, in.Check)
 	if err != nil {
 		return nil, err
 	}

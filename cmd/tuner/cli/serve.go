@@ -26,6 +26,7 @@ type serveFlags struct {
 	format string // of the log
 	rate   float64
 	atOnce int
+	audit  string
 }
 
 func serveCommand(st *State, db *dbFlags) *cobra.Command {
@@ -63,6 +64,7 @@ proxy does that, named by --behind-proxy (tuner help security).`,
 	f.listen.register(c.Flags())
 	c.Flags().Float64Var(&f.rate, "rate", 5000, "requests a second of one token, an admin's excepted; 0 is no limit")
 	c.Flags().IntVar(&f.atOnce, "at-once", 10_000, "requests of one token at a time, long polls and streams included; 0 is no limit")
+	c.Flags().StringVar(&f.audit, "audit-log", "", "file that says who changed what and who was refused, or off (default: beside the database)")
 	c.Flags().StringVar(&f.format, "log-format", "text", "form of the log on stderr: text or json")
 	c.Flags().IntVar(&db.workerFailures, "worker-failures", engine.DefaultWorkerFailures, "put a worker aside after so many failures in a row that others do not have; -1 never")
 	return c
@@ -107,8 +109,13 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if err != nil {
 		return join(join(err, l.Close()), home.Close())
 	}
-	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: at.names, Proxies: at.proxies, Rate: f.rate, AtOnce: f.atOnce, Build: Version(), Peers: others,
-		Metrics: db.metrics, Now: st.Now, Logger: db.log})
+	audit, auditFile, err := db.openAudit(f.audit, path)
+	if err != nil {
+		return join(join(err, l.Close()), home.Close())
+	}
+	defer func() { _ = auditFile.Close() }() // each line was written at once
+	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: at.names, Proxies: at.proxies, Rate: f.rate, AtOnce: f.atOnce,
+		Build: Version(), Peers: others, Metrics: db.metrics, Now: st.Now, Logger: db.log, Audit: audit})
 	signals := make(chan os.Signal, 8)
 	unnotify := st.Notify(signals, stopSignals...)
 	defer unnotify()
