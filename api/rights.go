@@ -78,6 +78,7 @@ var operations = map[string]access{
 	"reportAsked": {needs: run},
 
 	"events": {needs: read},
+	"export": {needs: read},
 	"signal": {needs: read, attempt: true},
 
 	"listWorkers": {needs: read},

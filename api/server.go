@@ -195,6 +195,7 @@ func (s *Server) routes() {
 	s.eventRoutes()
 	s.signalRoutes()
 	s.extendRoutes()
+	s.exportRoutes()
 }
 
 // Handler is the server without a listener.

@@ -1,8 +1,11 @@
 package api
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial"
 )
 
 // TestListTrials: conditions and orders come through the query as they are.
@@ -56,4 +61,67 @@ func TestListTrials(t *testing.T) {
 		"sort=param&param=x&after=number:n:1", "sort=colour", "parameter=x"} {
 		f.refuses(422, types.Invalid, http.MethodGet, studies+"/s/trials?"+bad, "", nil)
 	}
+}
+
+func TestExport(t *testing.T) {
+	f := newFixture(t)
+	f.gets(201, http.MethodPost, studies, studySpec, nil)
+	f.gets(201, http.MethodPost, studies+"/s/trials/import", `{"trials":[{"params":{"x":0.5},"state":"completed","metrics":{"loss":1}},
+		{"params":{"x":0.25},"state":"failed","reason":"a,b"}]}`, nil)
+	for query, want := range map[string]struct{ kind, text string }{
+		"":                         {"text/csv; charset=utf-8", "number,state,x,loss,reason,created,started,finished\n0,completed,0.5,1,,"},
+		"?format=csv&state=failed": {"text/csv; charset=utf-8", "number,state,x,loss,reason,created,started,finished\n1,failed,0.25,,\"a,b\","},
+		"?format=jsonl":            {"application/jsonl", `{"number":0,"state":"completed","params":{"x":0.5},`},
+		"?format=json":             {"application/json", "[\n" + `{"number":0,"state":"completed",`},
+		"?format=md&params=x=1..":  {"text/markdown; charset=utf-8", "| number | state | x | loss | reason | created | started | finished |\n| --- |"},
+	} {
+		status, header, text := f.do(http.MethodGet, studies+"/s/export"+query, "", nil)
+		if status != http.StatusOK || header.Get("Content-Type") != want.kind || !strings.HasPrefix(string(text), want.text) {
+			t.Errorf("%s: %d %s\n%s", query, status, header, text)
+		}
+	}
+	f.refuses(422, types.Invalid, http.MethodGet, studies+"/s/export?format=xls", "", nil)
+	f.refuses(422, types.Invalid, http.MethodGet, studies+"/s/export?params=x", "", nil)
+	f.refuses(422, types.Invalid, http.MethodGet, studies+"/s/export?params=x=NaN..&limit=3", "", nil)
+	f.refuses(404, types.NotFound, http.MethodGet, studies+"/none/export", "", nil)
+
+	// One that breaks off is no whole answer.
+	var b strings.Builder
+	for i := range 1500 {
+		fmt.Fprintf(&b, `,{"params":{"x":%f},"state":"failed"}`, float64(i)/1500)
+	}
+	f.gets(201, http.MethodPost, studies+"/s/trials/import", `{"trials":[`+b.String()[1:]+`]}`, nil)
+	whole := New(Config{Engine: f.local.Engine, Store: f.local.Store})
+	broken := New(Config{Engine: f.local.Engine, Store: torn{f.local.Store}})
+	for _, x := range []struct {
+		server *Server
+		whole  bool
+	}{{whole, true}, {broken, false}} {
+		h := httptest.NewServer(x.server.Handler())
+		defer h.Close()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.URL+studies+"/s/export?format=jsonl", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+f.token)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if n := strings.Count(string(text), "\n"); (err == nil) != x.whole || n == 1502 != x.whole {
+			t.Errorf("whole %v: %d lines, %v", x.whole, n, err)
+		}
+		_ = resp.Body.Close()
+	}
+}
+
+// torn is a store whose second page of trials cannot be read.
+type torn struct{ Reader }
+
+func (s torn) ListTrials(ctx context.Context, study int64, f store.TrialFilter) ([]trial.Trial, string, error) {
+	if f.After != "" {
+		return nil, "", types.Errorf(types.Unavailable, "the database is away")
+	}
+	return s.Reader.ListTrials(ctx, study, f)
 }

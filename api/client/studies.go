@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -113,6 +114,38 @@ func (c *Client) Trial(ctx context.Context, study, number int64) (types.Trial, e
 	var out types.Trial
 	err := c.read(ctx, study, nil, &out, "trials", strconv.FormatInt(number, 10))
 	return out, err
+}
+
+// Export copies the trials of a study to w as csv, json, jsonl or md. It is tried
+// once; after an error what was written is not the whole.
+func (c *Client) Export(ctx context.Context, study int64, format string, w io.Writer) error {
+	path, err := c.path(study, "export")
+	if err != nil {
+		return err
+	}
+	u := c.base.JoinPath(path...)
+	u.RawQuery = url.Values{"format": {format}}.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return types.Errorf(types.Invalid, "%w", err)
+	}
+	r.Header.Set("Authorization", "Bearer "+c.cfg.Token)
+	resp, err := c.cfg.HTTP.Do(r)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read to its end, or is not wanted
+	if resp.StatusCode != http.StatusOK {
+		text, err := io.ReadAll(io.LimitReader(resp.Body, longestAnswer))
+		if err != nil {
+			return c.unreachable(ctx, err)
+		}
+		return c.refusal(resp, text)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return c.unreachable(ctx, err)
+	}
+	return nil
 }
 
 // TrialQuery selects and orders trials; see the route listTrials.

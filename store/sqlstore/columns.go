@@ -260,6 +260,29 @@ func (s *Store) scan(db *gorm.DB, study int64, from, to int) (_ map[string]*para
 	return out, rows.Err()
 }
 
+// prepareColumns makes the columns of the blocks that were full one block ago,
+// when a batch begins a new one: so whoever sorts by a parameter first does not
+// wait for all of them.
+func (s *Store) prepareColumns(b *store.Batch) {
+	size := int64(s.blockSize())
+	study, full := b.Study, b.FromNumber/size
+	if b.ToNumber/size == full || full == 0 || s.closed.Load() || !s.preparing.CompareAndSwap(false, true) {
+		return
+	}
+	s.background.Go(func() {
+		defer s.preparing.Store(false)
+		ctx := context.Background()
+		var made []columnRow
+		err := s.read(ctx, func(db *gorm.DB) (err error) {
+			_, made, err = s.columns(db, study, int(full*size), nil)
+			return err
+		})
+		if err == nil { // else a later call makes them, or says what is wrong
+			s.keepColumns(ctx, study, made[:min(len(made), keptColumns)])
+		}
+	})
+}
+
 // keepColumns stores blocks that a reader has made. Those of a study that is
 // gone are not stored; that a block is not stored harms nobody.
 func (s *Store) keepColumns(ctx context.Context, study int64, made []columnRow) {

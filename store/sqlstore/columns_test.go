@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/store/sqlstore"
@@ -44,6 +45,12 @@ func TestColumnsAreMadeAndKept(t *testing.T) {
 		}
 	}
 	add(40)
+	for end := time.Now().Add(20 * time.Second); sqlstore.BlocksOf(t, s, f.Study.ID) == 0; {
+		if time.Now().After(end) {
+			t.Fatal("no block is made before somebody wants it")
+		}
+		<-time.After(5 * time.Millisecond)
+	}
 	want(39, 5*6) // five whole blocks of five parameters and the time
 	add(1)
 	want(39, 5*6)

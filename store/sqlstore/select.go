@@ -18,6 +18,8 @@ const (
 	// fewTrials is how many trials are looked up one by one rather than found by
 	// walking an index.
 	fewTrials = 20_000
+	// fewNumbers is how many numbers are read of an index to have them all.
+	fewNumbers = 50_000
 	// walkedAtOnce is how many entries of an index are read at a time.
 	walkedAtOnce = 4096
 	// keptColumns bounds how many blocks one listing stores.
@@ -72,14 +74,20 @@ type selection struct {
 	set    bitmap
 	checks []check
 	sorted *paramColumn // of SortParam
-	made   []columnRow
+	// bounds are conditions on what the index of the order has: of that index only
+	// what is within them is walked.
+	bounds     string
+	boundsArgs []any
+	walking    bool // of that index
+	made       []columnRow
 }
 
-// check is a condition on rows: query selects the numbers, with in added those
-// among some.
+// check is a condition on rows: all selects the numbers that fulfil it, among
+// those of a list.
 type check struct {
-	query, in string
-	args      []any
+	all, among string
+	args       []any
+	bounds     bool // the bounds of the order's index say the same
 }
 
 // selectTrials is ListTrials for filters that are not indexed.
@@ -196,42 +204,16 @@ func (x *selection) keep(c *paramColumn, match func(any) bool) {
 
 // byRows applies the conditions that rows tell.
 func (x *selection) byRows() error {
-	f := x.filter
 	var checks []check
-	if len(f.States) > 0 {
-		// Those that are not finished have an index of their own.
-		checks = append(checks, check{query: `SELECT number FROM (
-			SELECT number, state FROM trials WHERE study_id = ? AND finished IS NULL UNION ALL
-			SELECT number, state FROM trials WHERE study_id = ? AND finished IS NOT NULL AND state IN ?) s WHERE state IN ?`, in: " AND number IN ?",
-			args: []any{x.study, x.study, f.States, f.States}})
-	}
-	if !f.FinishedAfter.IsZero() || !f.FinishedBefore.IsZero() {
-		low, high := int64(math.MinInt64), int64(math.MaxInt64)
-		if !f.FinishedAfter.IsZero() {
-			low = micros(f.FinishedAfter.Truncate(time.Microsecond))
-		}
-		if !f.FinishedBefore.IsZero() {
-			high = micros(f.FinishedBefore.Add(time.Microsecond - 1).Truncate(time.Microsecond))
-		}
-		checks = append(checks, check{query: "SELECT number FROM trials WHERE study_id = ? AND finished IS NOT NULL AND finished > ? AND finished < ?",
-			in: " AND number IN ?", args: []any{x.study, low, high}})
-	}
-	for _, m := range f.Metrics {
-		c := check{query: "SELECT trial FROM trial_metrics WHERE study_id = ? AND metric = ? AND value IS NOT NULL", in: " AND trial IN ?", args: []any{x.study, m.Name}}
-		if m.Min != nil {
-			c.query, c.args = c.query+" AND value >= ?", append(c.args, *m.Min)
-		}
-		if m.Max != nil {
-			c.query, c.args = c.query+" AND value <= ?", append(c.args, *m.Max)
-		}
-		checks = append(checks, c)
+	for _, c := range []func([]check) []check{x.byState, x.byFinish, x.byMetrics} {
+		checks = c(checks)
 	}
 	for _, c := range checks {
-		numbers, err := x.numbers(c.query+" LIMIT ?", append(slices.Clone(c.args), fewTrials+1)...)
+		numbers, err := x.numbers(c.all+" LIMIT ?", append(slices.Clone(c.args), fewNumbers+1)...)
 		if err != nil {
 			return err
 		}
-		if len(numbers) > fewTrials {
+		if len(numbers) > fewNumbers {
 			x.checks = append(x.checks, c)
 			continue
 		}
@@ -244,6 +226,71 @@ func (x *selection) byRows() error {
 		x.set.and(few)
 	}
 	return nil
+}
+
+// bare keeps SQLite's planner from an index on the column that follows.
+func (x *selection) bare() string {
+	return map[dialect]string{sqliteDialect: "+", postgresDialect: ""}[x.store.dialect]
+}
+
+func (x *selection) byState(checks []check) []check {
+	states := x.filter.States
+	if len(states) == 0 {
+		return checks
+	}
+	// Those that are not finished have an index of their own.
+	return append(checks, check{
+		all: `SELECT number FROM trials` + map[dialect]string{sqliteDialect: " INDEXED BY trials_by_state"}[x.store.dialect] + `
+			WHERE study_id = ? AND finished IS NOT NULL AND state IN ? UNION ALL
+			SELECT number FROM trials WHERE study_id = ? AND finished IS NULL AND state IN ?`,
+		among: "SELECT number FROM trials WHERE study_id = ? AND " + x.bare() + "state IN ? AND study_id = ? AND " + x.bare() + "state IN ? AND number IN ?",
+		args:  []any{x.study, states, x.study, states},
+	})
+}
+
+func (x *selection) byFinish(checks []check) []check {
+	f := x.filter
+	if f.FinishedAfter.IsZero() && f.FinishedBefore.IsZero() {
+		return checks
+	}
+	low, high := int64(math.MinInt64), int64(math.MaxInt64)
+	if !f.FinishedAfter.IsZero() {
+		low = micros(f.FinishedAfter)
+	}
+	if !f.FinishedBefore.IsZero() {
+		high = micros(f.FinishedBefore.Add(time.Microsecond - 1))
+	}
+	if f.Sort == store.SortFinished {
+		x.bounds, x.boundsArgs = " AND finished > ? AND finished < ?", []any{low, high}
+	}
+	return append(checks, check{
+		all:   "SELECT number FROM trials WHERE study_id = ? AND finished IS NOT NULL AND finished > ? AND finished < ?",
+		among: "SELECT number FROM trials WHERE study_id = ? AND " + x.bare() + "finished > ? AND " + x.bare() + "finished < ? AND number IN ?",
+		args:  []any{x.study, low, high}, bounds: f.Sort == store.SortFinished,
+	})
+}
+
+func (x *selection) byMetrics(checks []check) []check {
+	for _, m := range x.filter.Metrics {
+		within, bare, args := " AND value IS NOT NULL", "", []any(nil)
+		for _, end := range []struct {
+			op string
+			v  *float64
+		}{{">=", m.Min}, {"<=", m.Max}} {
+			if end.v != nil {
+				within, bare, args = within+" AND value "+end.op+" ?", bare+" AND "+x.bare()+"value "+end.op+" ?", append(args, *end.v)
+			}
+		}
+		if x.filter.Sort == store.SortMetric && x.filter.Metric == m.Name {
+			x.bounds, x.boundsArgs = within, args
+		}
+		checks = append(checks, check{
+			all:   "SELECT trial FROM trial_metrics WHERE study_id = ? AND metric = ?" + within,
+			among: "SELECT trial FROM trial_metrics WHERE study_id = ? AND metric = ?" + bare + " AND trial IN ?",
+			args:  append([]any{x.study, m.Name}, args...), bounds: x.filter.Sort == store.SortMetric && x.filter.Metric == m.Name,
+		})
+	}
+	return checks
 }
 
 func (x *selection) numbers(query string, args ...any) (out []int64, err error) {
@@ -265,13 +312,16 @@ func (x *selection) numbers(query string, args ...any) (out []int64, err error) 
 // checked keeps the entries for which all checks hold.
 func (x *selection) checked(some []entry) ([]entry, error) {
 	for _, c := range x.checks {
+		if c.bounds && x.walking {
+			continue
+		}
 		holds := map[int64]bool{}
 		for part := range slices.Chunk(some, maxIn) {
 			in := make([]int64, len(part))
 			for i, e := range part {
 				in[i] = e.number
 			}
-			numbers, err := x.numbers(c.query+c.in, append(slices.Clone(c.args), in)...)
+			numbers, err := x.numbers(c.among, append(slices.Clone(c.args), in)...)
 			if err != nil {
 				return nil, err
 			}
@@ -296,7 +346,11 @@ func (x *selection) walk(from store.Cursor, take func([]entry) (more bool, err e
 	case x.set.count() <= fewTrials:
 		return x.byLookUp(from, take)
 	}
+	x.walking = true
 	for at, ok := from, true; ok; at, ok = x.filter.Next(at) {
+		if x.bounds != "" && at.Phase != store.ByValue {
+			return nil // what has no value is not within them
+		}
 		if more, err := x.byIndex(at, take); err != nil || !more {
 			return err
 		}
@@ -479,8 +533,10 @@ func (x *selection) byIndex(at store.Cursor, take func([]entry) (bool, error)) (
 			at = list[walked-1].at
 		}
 		list = slices.DeleteFunc(list, func(e entry) bool { return !x.set.has(int(e.number)) })
-		if more, err := take(list); err != nil || !more {
-			return false, err
+		for some := range slices.Chunk(list, x.filter.Limit+1) {
+			if more, err := take(some); err != nil || !more {
+				return false, err
+			}
 		}
 		if walked < walkedAtOnce {
 			return true, nil
@@ -493,7 +549,7 @@ func (x *selection) index(at store.Cursor, dir, op string) (string, []any) {
 	f := x.filter
 	if f.Sort == store.SortFinished {
 		if at.Phase == store.ByValue {
-			q, args := "SELECT number, finished, 0 FROM trials WHERE study_id = ? AND finished IS NOT NULL", []any{x.study}
+			q, args := "SELECT number, finished, 0 FROM trials WHERE study_id = ? AND finished IS NOT NULL"+x.bounds, append([]any{x.study}, x.boundsArgs...)
 			if !at.Start {
 				q, args = q+" AND (finished, number) "+op+" (?, ?)", append(args, at.Time, at.Number)
 			}
@@ -507,7 +563,7 @@ func (x *selection) index(at store.Cursor, dir, op string) (string, []any) {
 	}
 	switch at.Phase {
 	case store.ByValue:
-		q, args := "SELECT trial, value, kind FROM trial_metrics WHERE study_id = ? AND metric = ? AND value IS NOT NULL", []any{x.study, f.Metric}
+		q, args := "SELECT trial, value, kind FROM trial_metrics WHERE study_id = ? AND metric = ? AND value IS NOT NULL"+x.bounds, append([]any{x.study, f.Metric}, x.boundsArgs...)
 		if !at.Start {
 			q, args = q+" AND (value, trial) "+op+" (?, ?)", append(args, at.Value, at.Number)
 		}

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,6 +75,9 @@ type Store struct {
 	readers *gorm.DB
 	pools   []*sql.DB
 	block   int // trials of a block of columns; 0 is columnBlock
+	// preparing is set while columns are made that nobody has asked for yet.
+	preparing  atomic.Bool
+	background sync.WaitGroup
 	// after runs last in Close.
 	after  func() error
 	closed atomic.Bool
@@ -124,6 +128,7 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	s.background.Wait()
 	s.writer.stop()
 	var first error
 	for _, p := range s.pools {
@@ -170,6 +175,7 @@ func (s *Store) Submit(b store.Batch) <-chan error {
 		return done
 	}
 	s.writer.submit(task{batch: e, err: done})
+	s.prepareColumns(&b)
 	return done
 }
 

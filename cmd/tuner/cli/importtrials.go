@@ -21,6 +21,7 @@ import (
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/suggest/space/grammar"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/export"
 )
 
 func importCommand(st *State, db *dbFlags) *cobra.Command {
@@ -297,13 +298,13 @@ func (r *importer) columns(head []string) ([]func(*types.FinishedTrial, string) 
 			return nil, r.at(1, usagef("column %d has the heading %q, which is empty or there already", i+1, name))
 		}
 		seen[name] = true
-		param, isParam := strings.CutPrefix(name, paramPrefix)
-		metric, isMetric := strings.CutPrefix(name, metricPrefix)
+		param, isParam := strings.CutPrefix(name, export.ParamPrefix)
+		metric, isMetric := strings.CutPrefix(name, export.MetricPrefix)
 		if !isParam && !isMetric {
 			isParam = r.space.Index(name) >= 0
 		}
 		switch {
-		case slices.Contains(fixedColumns, name):
+		case slices.Contains(export.Columns, name):
 			out[i] = fixedCell(name)
 		case isParam:
 			if r.space.Index(param) < 0 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/export"
 )
 
 // How often a followed log is looked at, and how often the database is asked
@@ -210,7 +211,7 @@ func (f *logFlags) stored(ctx context.Context, st *State, db reader, study trial
 		return err
 	}
 	for _, r := range rs {
-		fmt.Fprintf(st.Stderr, "step=%d %s=%s\n", r.Step, printable(r.Metric), metricText(r.Value))
+		fmt.Fprintf(st.Stderr, "step=%d %s=%s\n", r.Step, printable(r.Metric), export.MetricText(r.Value))
 	}
 	return nil
 }
