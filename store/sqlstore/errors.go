@@ -50,6 +50,13 @@ func isBroken(err error) bool {
 	return strings.HasPrefix(state, "57P") || state == "25P03" || strings.HasPrefix(state, "08")
 }
 
+// isOldPlan reports that a statement was prepared before a later version of
+// tuner gave its table another column. pgx has thrown it away, so that the next
+// try prepares it anew; nothing has been done.
+func isOldPlan(err error) bool {
+	return sqlState(err) == "0A000" && strings.Contains(err.Error(), "cached plan")
+}
+
 func sqlState(err error) string {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code

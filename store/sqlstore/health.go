@@ -61,6 +61,24 @@ func (s *Store) Health(ctx context.Context) (Health, error) {
 	return h, err
 }
 
+// Compatible fails (Invalid) if a later version of tuner has changed the schema
+// meanwhile in a way that this one cannot use.
+func (s *Store) Compatible(ctx context.Context) error {
+	known, err := knownSchema(s.dialect)
+	if err != nil {
+		return err
+	}
+	var row struct{ MinReader, Schema int64 }
+	err = s.read(ctx, func(db *gorm.DB) error {
+		return db.WithContext(ctx).Raw("SELECT min_reader, (SELECT max(version_id) FROM " + versionTable + " WHERE is_applied) AS schema FROM schema_meta").
+			Scan(&row).Error
+	})
+	if err != nil || row.MinReader <= known {
+		return err
+	}
+	return tooNew("the database", row.Schema, known)
+}
+
 func (s *Store) postgresHealth(db *gorm.DB, h *Health) error {
 	var row struct {
 		Version string

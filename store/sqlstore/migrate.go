@@ -60,6 +60,10 @@ func checkNewer(ctx context.Context, db *sql.DB, where string, current, target i
 	if minReader <= target {
 		return nil
 	}
+	return tooNew(where, current, target)
+}
+
+func tooNew(where string, current, target int64) error {
 	return types.Errorf(types.Invalid, "%s was written by a newer tuner (schema %d, this one knows %d)", where, current, target).
 		WithField("db").WithRemedy("use that version of tuner or a later one")
 }

@@ -153,8 +153,9 @@ func (s *Store) read(ctx context.Context, f func(db *gorm.DB) error) error {
 		return s.writer.wait(ctx, task{read: true, work: f})
 	}
 	for range maxPostgresConns {
-		// Each idle connection of a server that was restarted fails once.
-		if err := f(s.readers.WithContext(ctx)); ctx.Err() != nil || !isBroken(err) {
+		// Each idle connection of a server that was restarted fails once, and each
+		// connection that has a plan for a table which has changed.
+		if err := f(s.readers.WithContext(ctx)); ctx.Err() != nil || !isBroken(err) && !isOldPlan(err) {
 			return classify(err)
 		}
 	}

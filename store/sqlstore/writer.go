@@ -25,6 +25,9 @@ const (
 	// busyPause is the longest pause between two tries. It is short because a
 	// busy process leaves the lock free for moments only.
 	busyPause = 4 * time.Millisecond
+	// maxOldPlans is how many statements of a transaction may turn out to be
+	// prepared for an earlier schema, one at a try.
+	maxOldPlans = 16
 	// tidyEvery is how often a database that is written to is looked after.
 	tidyEvery = 5 * time.Minute
 )
@@ -234,6 +237,7 @@ func (w *writer) group(ctx context.Context, tasks []task, errs []error) error {
 // connection was lost.
 func (w *writer) attempt(ctx context.Context, f func() error) error {
 	var patience <-chan time.Time // begins when the database is busy
+	oldPlans := 0
 	for again := false; ; again = true {
 		if err := w.connect(ctx); err != nil {
 			return classify(err)
@@ -249,6 +253,10 @@ func (w *writer) attempt(ctx context.Context, f func() error) error {
 			if _, ok := errors.AsType[unsent](err); ok && !again {
 				continue
 			}
+		}
+		if isOldPlan(err) && oldPlans < maxOldPlans {
+			oldPlans++
+			continue
 		}
 		if !isBusy(err) {
 			return classify(err)
