@@ -31,6 +31,9 @@ type Peers struct {
 	// the owner's name and address; ok is false if it cannot be reached, or not
 	// without showing the token to others.
 	Reach func(owner, addr string) (base *url.URL, send http.RoundTripper, ok bool)
+	// Keep tells of a study that is used in this process, too, so that it is not
+	// given to the server that most requests come from; nil: none is.
+	Keep func(study int64) bool
 }
 
 // ownerHeader names the owner that a server sends a request to. A request that
@@ -83,6 +86,9 @@ func (s *Server) toOwner(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		id, at, err := s.where(r.Context(), name)
 		if err != nil || at.owner == "" { // whatever is wrong, the handler says so in its words
+			if err == nil {
+				s.callers.own(id)
+			}
 			return next(c)
 		}
 		if body == nil {
@@ -104,8 +110,9 @@ func (s *Server) mine(c echo.Context) bool {
 	if err != nil || name.Study == "" {
 		return true // the handler says what is wrong
 	}
-	_, at, err := s.where(c.Request().Context(), name)
-	return err != nil || at.owner == ""
+	ctx := c.Request().Context()
+	id, at, err := s.where(ctx, name)
+	return err != nil || at.owner == "" && s.stays(ctx, id)
 }
 
 func joinNext(err error, next echo.HandlerFunc, c echo.Context) error {

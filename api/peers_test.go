@@ -166,3 +166,39 @@ func TestAnOwnerThatLeaves(t *testing.T) {
 		t.Errorf("after %d requests to the owner: %+v", sent.n.Load(), l)
 	}
 }
+
+// TestAStudyMovesToItsUsers: requests that all come from one other server make
+// that server the owner, and a caller of its own keeps a study where it is.
+func TestAStudyMovesToItsUsers(t *testing.T) {
+	a, b, sent := newPair(t)
+	var st types.Study
+	a.gets(http.StatusCreated, "POST", studies, strings.Replace(studySpec, `"trials":5`, `"trials":1000`, 1), &st)
+	lease := func(f *fixture) {
+		t.Helper()
+		var l types.LeaseReply
+		f.gets(http.StatusOK, "POST", studies+"/s/leases", `{"worker":"w"}`, &l)
+		if len(l.Leases) != 1 {
+			t.Fatalf("%+v", l)
+		}
+	}
+	for i := range 3 * handoverAfter {
+		lease(b)
+		if i%(handoverAfter-10) == 0 {
+			lease(a)
+		}
+	}
+	if n := sent.n.Load(); n != 3*handoverAfter || !a.local.Engine.Owns(st.ID) {
+		t.Fatalf("%d requests were sent to the owner", n)
+	}
+	before := sent.n.Load()
+	for range 3 * handoverAfter {
+		lease(b)
+	}
+	if n := sent.n.Load() - before; n > 2*handoverAfter || !b.local.Engine.Owns(st.ID) {
+		t.Errorf("%d more requests were sent to the first server, which owns the study: %t", n, a.local.Engine.Owns(st.ID))
+	}
+	lease(a)
+	if a.local.Engine.Owns(st.ID) {
+		t.Error("the first server took it back")
+	}
+}

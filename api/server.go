@@ -43,6 +43,7 @@ type Engine interface {
 	// Owns and Elsewhere tell which process has a study; see Peers.
 	Owns(id int64) bool
 	Elsewhere(ctx context.Context, id int64) (owner, addr string, err error)
+	Yield(ctx context.Context, id, events int64) (given bool, err error)
 	Signal(ctx context.Context, study, number int64, attempt int, wait time.Duration) (types.Signal, error)
 	Totals() engine.Totals
 	// Watch returns a channel that is closed when something of the study has been
@@ -111,6 +112,7 @@ type Server struct {
 	limits    limits
 	users     sync.Map // ID of a study to who made it, which never changes; see touches
 	elsewhere elsewhere
+	callers   callers
 
 	connections connections
 	// needs is what a route needs, by method and path as echo writes it.

@@ -124,16 +124,20 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if err := f.announce(st, db, at, where, path); err != nil {
 		return join(join(err, l.Close()), home.Close())
 	}
+	watch, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	var stale error
 	select {
 	case err = <-ended:
 		return join(err, home.Close())
+	case stale = <-outdated(watch, home.Store):
 	case <-signals:
 	}
 	_, _ = fmt.Fprintln(st.Stderr, "tuner serve: ending; nothing is lost, and workers wait for the next start")
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err = server.Stop(stop)
-	return join(err, home.Close())
+	return join(join(stale, err), home.Close())
 }
 
 // announce prints where the server is, and where its token: never the token.
