@@ -5,6 +5,7 @@ package main
 import (
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -28,7 +29,13 @@ var announced = regexp.MustCompile(`(?s)url   (http://\S+)\ntoken (\S+)\n.*use i
 // serve starts a server of the lab's database.
 func (l *lab) serve(listen string, flags ...string) *service {
 	l.t.Helper()
-	s := &service{sweep: l.run(l.command(append([]string{"serve", "--listen", listen}, flags...)...))}
+	return l.started(l.command(append([]string{"serve", "--listen", listen}, flags...)...))
+}
+
+// started is a server that the command starts.
+func (l *lab) started(cmd *exec.Cmd) *service {
+	l.t.Helper()
+	s := &service{sweep: l.run(cmd)}
 	s.shows("use it:")
 	m := announced.FindStringSubmatch(s.shown.String())
 	if m == nil {

@@ -16,7 +16,9 @@ const schemaLook = 10 * time.Second
 // way that this one cannot use. It ends with ctx.
 func outdated(ctx context.Context, s store.Store) <-chan error {
 	found := make(chan error, 1)
-	db, ok := s.(interface{ Compatible(ctx context.Context) error })
+	db, ok := s.(interface {
+		Compatible(ctx context.Context) error
+	})
 	if !ok {
 		return found
 	}

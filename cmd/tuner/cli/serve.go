@@ -27,6 +27,7 @@ type serveFlags struct {
 	rate   float64
 	atOnce int
 	audit  string
+	exec   localExecFlags
 }
 
 func serveCommand(st *State, db *dbFlags) *cobra.Command {
@@ -35,7 +36,8 @@ func serveCommand(st *State, db *dbFlags) *cobra.Command {
 		Use:   "serve",
 		Short: "Serve studies to sweeps, workers and programs over HTTP",
 		Long: `Makes the studies of a database available by REST under /v1 (tuner help server).
-It runs no trials and no commands: those who ask for trials run them. The first
+It runs no trials and no commands: those who ask for trials run them, unless
+--allow-local-exec says that this machine runs what the studies say. The first
 start makes a token in a file beside the database; whoever has it may do
 everything, and nobody without a token may do anything.
 
@@ -54,6 +56,9 @@ proxy does that, named by --behind-proxy (tuner help security).`,
 			if n := db.workerFailures; n == 0 || n < -1 {
 				return usagef("%d is no number of failures", n).WithField("--worker-failures").WithRemedy("use 1 or more, or -1 for never")
 			}
+			if err := f.exec.check(c.Flags()); err != nil {
+				return err
+			}
 			db.here = true // in a shell that is set up to use this server, too
 			if !c.Flags().Changed("durability") {
 				db.durable = "full"
@@ -65,6 +70,7 @@ proxy does that, named by --behind-proxy (tuner help security).`,
 	c.Flags().Float64Var(&f.rate, "rate", 5000, "requests a second of one token, an admin's excepted; 0 is no limit")
 	c.Flags().IntVar(&f.atOnce, "at-once", 10_000, "requests of one token at a time, long polls and streams included; 0 is no limit")
 	c.Flags().StringVar(&f.audit, "audit-log", "", "file that says who changed what and who was refused, or off (default: beside the database)")
+	f.exec.register(c.Flags())
 	c.Flags().StringVar(&f.format, "log-format", "text", "form of the log on stderr: text or json")
 	c.Flags().IntVar(&db.workerFailures, "worker-failures", engine.DefaultWorkerFailures, "put a worker aside after so many failures in a row that others do not have; -1 never")
 	return c
@@ -109,6 +115,10 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if err != nil {
 		return join(join(err, l.Close()), home.Close())
 	}
+	host := f.exec.host(st, db, home)
+	if host != nil {
+		others.Keep = host.Runs
+	}
 	audit, auditFile, err := db.openAudit(f.audit, path)
 	if err != nil {
 		return join(join(err, l.Close()), home.Close())
@@ -124,11 +134,13 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if err := f.announce(st, db, at, where, path); err != nil {
 		return join(join(err, l.Close()), home.Close())
 	}
+	stopExec := running(ctx, host)
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	var stale error
 	select {
 	case err = <-ended:
+		stopExec()
 		return join(err, home.Close())
 	case stale = <-outdated(watch, home.Store):
 	case <-signals:
@@ -136,6 +148,7 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	_, _ = fmt.Fprintln(st.Stderr, "tuner serve: ending; nothing is lost, and workers wait for the next start")
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
+	stopExec()
 	err = server.Stop(stop)
 	return join(join(stale, err), home.Close())
 }
