@@ -156,7 +156,7 @@ func (s *stage) startServer(i int, armed bool) {
 	s.Helper()
 	var env []string
 	if armed {
-		env = []string{fmt.Sprintf("%s=engine.%s_commit:%d", failpoint.Env, []string{"before", "after"}[s.r.IntN(2)], 200+s.r.IntN(2000))}
+		env = []string{fmt.Sprintf("%s=engine.%s_commit:%d", failpoint.Env, []string{"before", "after"}[s.r.IntN(2)], 50+s.r.IntN(500))}
 	}
 	s.servers[i] = s.spawn("server", env, "serve", "--listen", s.addresses[i], "--db", s.db)
 }

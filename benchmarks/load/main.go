@@ -5,7 +5,6 @@
 //	go run ./benchmarks/load open      latency at a given rate (open loop)
 //	go run ./benchmarks/load million   1,000,000 trials and 10,000,000 reports
 //	go run ./benchmarks/load idle      memory of 5,000 callers that wait
-//	go run ./benchmarks/load two       two servers on one PostgreSQL
 //	go run ./benchmarks/load fill DB   only makes the database of million
 //
 // Each ends by itself, leaves nothing behind, and prints its figures with their
@@ -116,10 +115,16 @@ func (b *bench) parse(ctx context.Context, args []string) (bins []string, err er
 	if b.tuner != "" {
 		return strings.Split(b.tuner, ","), nil
 	}
-	bin := filepath.Join(b.scrap, "tuner")
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "github.com/gotuner/tuner/cmd/tuner")
-	build.Stderr = os.Stderr
-	return []string{bin}, build.Run()
+	bin, err := build(ctx, b.scrap)
+	return []string{bin}, err
+}
+
+// build makes the tree's tuner in a folder.
+func build(ctx context.Context, dir string) (bin string, err error) {
+	bin = filepath.Join(dir, "tuner")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin, "github.com/gotuner/tuner/cmd/tuner")
+	cmd.Stderr = os.Stderr
+	return bin, cmd.Run()
 }
 
 // goal prints a figure beside what it should be; a goal of 0 is none.
