@@ -25,7 +25,7 @@ COUNT ?= 1
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet lint fmt bench bench-quick bench-peers demo examples cross ci clean
+.PHONY: help build test race vet lint fmt bench bench-quick bench-peers bench-load demo examples cross ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,18 @@ bench-peers: build ## Install the peers outside of the tree and compare with the
 	benchmarks/peers/install.sh
 	bin/tuner bench run --tier dev --contenders $(OWN),$(PEERS) --trials $(TRIALS) --seeds $(SEEDS) --out $(GOBIN_DIR)/bench/dev
 	$(GO) run ./benchmarks/benchreport --in $(GOBIN_DIR)/bench/dev --baseline optuna-tpe
+
+# How long the chaos lasts, and how long each rate is measured.
+CHAOS ?= 2m
+FOR   ?= 20s
+
+bench-load: ## Measure a server under load, at a million trials and in chaos: FOR=20s CHAOS=2m (some 15 minutes)
+	$(GO) run ./benchmarks/load rest -for $(FOR)
+	$(GO) run ./benchmarks/load open
+	$(GO) run ./benchmarks/load idle
+	$(GO) run ./benchmarks/load million
+	$(GO) test ./benchmarks/load -run '^$$' -bench Two -benchtime 3x
+	$(GO) test ./benchmarks/chaos -v -timeout 1h -chaos.for $(CHAOS)
 
 demo: export XDG_DATA_HOME := $(CURDIR)/$(GOBIN_DIR)/demo
 demo: build ## Tune a neural network on handwritten digits: N=30 trials, two at a time

@@ -78,31 +78,41 @@ func (s *Server) studyRoutes() {
 // study turns out to be gone, for another may have its name now. A study that the
 // caller's token is not for is refused.
 func (s *Server) withStudy(ctx context.Context, name StudyName, call func(id int64) error) error {
-	do := func(id int64) error {
-		callOf(ctx).study = id
-		if err := s.touches(ctx, id); err != nil {
-			return err
-		}
-		return call(id)
-	}
-	known, ok := s.names.Load(name)
-	if ok {
-		err := do(known.(int64))
+	if known, ok := s.names.Load(name); ok {
+		err := s.onStudy(ctx, known.(int64), call)
 		if types.CodeOf(err) != types.NotFound {
 			return err
 		}
 		s.names.Delete(name)
 	}
-	st, err := s.cfg.Store.Study(ctx, name.Project, name.Study)
-	if types.CodeOf(err) == types.NotFound {
-		return types.Errorf(types.NotFound, "the project %s has no study %q", name.Project, name.Study).WithField("study").
-			WithRemedy("GET %s lists them; POST there makes one", "/v1/projects/"+name.Project+"/studies")
-	}
+	id, err := s.lookUp(ctx, name)
 	if err != nil {
 		return err
 	}
+	return s.onStudy(ctx, id, call)
+}
+
+func (s *Server) onStudy(ctx context.Context, id int64, call func(id int64) error) error {
+	callOf(ctx).study = id
+	if err := s.touches(ctx, id); err != nil {
+		return err
+	}
+	return call(id)
+}
+
+// lookUp finds the ID of a name. It is a function of its own because what it
+// needs of the stack, thousands who wait in withStudy would hold.
+func (s *Server) lookUp(ctx context.Context, name StudyName) (int64, error) {
+	st, err := s.cfg.Store.Study(ctx, name.Project, name.Study)
+	if types.CodeOf(err) == types.NotFound {
+		return 0, types.Errorf(types.NotFound, "the project %s has no study %q", name.Project, name.Study).WithField("study").
+			WithRemedy("GET %s lists them; POST there makes one", "/v1/projects/"+name.Project+"/studies")
+	}
+	if err != nil {
+		return 0, err
+	}
 	s.names.Store(name, st.ID)
-	return do(st.ID)
+	return st.ID, nil
 }
 
 func (s *Server) openStudy(ctx context.Context, in *openInput) (*openOutput, error) {

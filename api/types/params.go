@@ -161,14 +161,14 @@ func AppendFloat(b []byte, f float64) []byte {
 // AppendString appends s as a JSON string without escaping <, > and &, which
 // only HTML needs and which would make stored commands hard to read.
 func AppendString(b []byte, s string) []byte {
-	var buf bytes.Buffer
-	e := json.NewEncoder(&buf)
-	e.SetEscapeHTML(false)
 	if isPlain(s) {
 		b = append(b, '"')
 		b = append(b, s...)
 		return append(b, '"')
 	}
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
 		panic(err) // a string always encodes: invalid UTF-8 becomes U+FFFD
 	}

@@ -60,7 +60,7 @@ const (
 	killGap  = 700 * time.Millisecond
 	frozen   = leaseTTL * 3 / 2 // longer than a lease
 	// patience bounds the waiting for processes.
-	patience = time.Minute
+	patience = 2 * time.Minute
 	// oneIn requests goes wrong.
 	oneIn = 20
 )

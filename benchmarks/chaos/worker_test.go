@@ -93,14 +93,17 @@ func newCrew() (c *crew, size int, seed uint64, err error) {
 	if c.log, err = os.OpenFile(os.Getenv("CHAOS_LOG"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return nil, 0, 0, err
 	}
+	if _, err := c.log.WriteString("\n"); err != nil { // a kill may have cut the last line
+		return nil, 0, 0, err
+	}
 	c.client, err = client.New(client.Config{URL: os.Getenv("CHAOS_URL"), Token: os.Getenv("CHAOS_TOKEN"), Patience: time.Minute,
 		HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}})
 	c.last = time.Now().UnixNano() // IDs are new after a restart
 	return c, size, seed, err
 }
 
-// note appends a line to the log: one write, which the kernel keeps when the
-// process is killed.
+// note appends a line to the log: one write, of which the kernel keeps what it
+// has taken when the process is killed.
 func (c *crew) note(e entry) {
 	e.At = time.Now().UnixNano()
 	line, err := json.Marshal(e)

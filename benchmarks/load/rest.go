@@ -53,7 +53,7 @@ func rest(ctx context.Context, b *bench, args []string) error {
 					what += " (" + filepath.Base(bin) + ")"
 				}
 				b.goal(what, r.rate, m.goal, "trials/s", true)
-				fmt.Printf("    %d trials, %.0f requests/s, server %.2f CPUs, peak RSS %.0f MiB\n", r.trials, r.rate*float64(reportsATrial/m.each+1), r.cpus, r.peak)
+				fmt.Printf("    %d trials, %.0f requests/s, server %.2f CPUs, %.0f µs of CPU a trial, peak RSS %.0f MiB\n", r.trials, r.rate*float64(reportsATrial/m.each+1), r.cpus, r.cpus/r.rate*1e6, r.peak)
 				best[i] += r.rate / float64(b.rounds)
 			}
 		}
