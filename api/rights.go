@@ -79,7 +79,12 @@ var operations = map[string]access{
 
 	"events": {needs: read},
 	"export": {needs: read},
-	"signal": {needs: read, attempt: true},
+
+	"listProjects": {needs: hello}, // the handler shows those of the token
+	"openProject":  {needs: administer},
+	"algorithms":   {needs: hello},
+	"stoppers":     {needs: hello},
+	"signal":       {needs: read, attempt: true},
 
 	"listWorkers": {needs: read},
 	"patchWorker": {needs: manage}, // it is about all studies of the project

@@ -56,6 +56,7 @@ type Reader interface {
 	store.Studies
 	store.Trials
 	store.Tokens
+	store.Projects
 	store.Workers
 	// Events is that of store.History.
 	Events(ctx context.Context, study, from int64, yield func(store.StoredEvent) error) error
@@ -198,6 +199,8 @@ func (s *Server) routes() {
 	s.signalRoutes()
 	s.extendRoutes()
 	s.exportRoutes()
+	s.projectRoutes()
+	s.componentRoutes()
 }
 
 // Handler is the server without a listener.

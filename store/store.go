@@ -35,6 +35,7 @@ type Store interface {
 	Commands
 	Tokens
 	Workers
+	Projects
 	// Close waits for writes under way and releases everything.
 	Close() error
 }

@@ -31,6 +31,7 @@ type Store struct {
 	tokens                            []store.Token
 	lastToken                         int64
 	workers                           map[name]store.Worker
+	projects                          map[string]time.Time // when each was made
 }
 
 var _ store.Store = (*Store)(nil)
@@ -149,6 +150,7 @@ func (s *Store) CreateStudy(_ context.Context, in trial.Study) (trial.Study, err
 		return trial.Study{}, types.Errorf(types.Conflict, "project %q has a study %q already", key.project, key.study).
 			WithField("name").WithRemedy("continue it, or choose another name")
 	}
+	s.makeProject(key.project, in.Created)
 	s.lastStudy++
 	row := trial.Study{
 		ID: s.lastStudy, Spec: copySpec(in.Spec), SpaceVersion: 1,

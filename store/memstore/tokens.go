@@ -25,6 +25,7 @@ func (s *Store) AddToken(_ context.Context, t store.Token) (store.Token, error) 
 			return store.Token{}, store.TokenTaken(t.Project, t.Name)
 		}
 	}
+	s.makeProject(t.Project, t.Created)
 	s.lastToken++
 	t.ID = s.lastToken
 	s.tokens = append(s.tokens, t)

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"commands", commandTests},
 		{"tokens", tokenTests},
 		{"workers", workerTests},
+		{"projects", projectTests},
 		{"concurrency", concurrencyTests},
 	} {
 		t.Run(area.name, func(t *testing.T) {
