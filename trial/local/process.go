@@ -82,6 +82,10 @@ func textKind(p *space.Parameter) argv.Kind {
 // Machine runs trials as processes here, for any Backend: the engine of a Local,
 // or a server elsewhere. All methods are safe for concurrent use.
 type Machine struct {
+	// Orphan is that of the local executor's Config. It is set before the first
+	// Worker.
+	Orphan time.Duration
+
 	dir  string // of the trial directories, absolute
 	host string
 	log  *slog.Logger
@@ -179,7 +183,7 @@ func (m *Machine) Worker(backend agent.Backend, study types.Study, cfg Processes
 	}
 	// An heir is made as the worker itself is, but over the state of the dead.
 	newAgent := func(state string, estate []types.Adopted) (*agent.Agent, *executor.Executor, error) {
-		exec, err := executor.New(executor.Config{Dir: state, Supervisor: cfg.Supervisor, Logger: m.log})
+		exec, err := executor.New(executor.Config{Dir: state, Supervisor: cfg.Supervisor, Orphan: m.Orphan, Logger: m.log})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -102,6 +102,11 @@ func (s *site) dirs(ctx context.Context, db *dbFlags, study trial.Study) ([]stri
 	return []string{dir}, err
 }
 
+// orphanTime is how long the trials of a server's study may run here while the
+// sweep or worker that started them is gone, which was killed or has detached:
+// four leases. The server hands them out again after one.
+const orphanTime = 2 * time.Minute
+
 // machine runs the trials of a study of this site here.
 func (s *site) machine(db *dbFlags, study types.Study) (*local.Machine, error) {
 	if s.local != nil {
@@ -111,5 +116,9 @@ func (s *site) machine(db *dbFlags, study types.Study) (*local.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return local.NewMachine(dir, db.logger())
+	m, err := local.NewMachine(dir, db.logger())
+	if err == nil {
+		m.Orphan = orphanTime
+	}
+	return m, err
 }

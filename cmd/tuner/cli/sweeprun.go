@@ -17,6 +17,7 @@ import (
 	"github.com/gotuner/tuner/cmd/tuner/cli/sweepfile"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial/agent"
+	"github.com/gotuner/tuner/trial/engine"
 	"github.com/gotuner/tuner/trial/local"
 )
 
@@ -416,7 +417,11 @@ func (r *sweepRun) signal(sig os.Signal) {
 	n := r.signals
 	r.mu.Unlock()
 	if sig == syscall.SIGHUP {
-		r.display.note("leaving the running trials to themselves; the same sweep finds them again")
+		note := "leaving the running trials to themselves; the same sweep finds them again"
+		if r.at.url != "" {
+			note += fmt.Sprintf(" within the %v of a lease, and after %v without it they are stopped", engine.DefaultLeaseTTL, orphanTime)
+		}
+		r.display.note(note)
 		r.worker.Detach()
 		return
 	}

@@ -43,8 +43,20 @@ type attempt struct {
 	// killAt is when the grace of a stop is over; zero if it is not stopped.
 	killAt time.Time
 	timer  *time.Timer
+	// watchers are the agents that started it or asked for its end; lonely is
+	// since when there is none.
+	watchers map[*agent]struct{}
+	lonely   time.Time
 	// exit is set when it has ended but exit.json cannot be written yet.
 	exit *exitRecord
+}
+
+// unwatch forgets an agent that is gone. The caller holds supervisor.mu.
+func (a *attempt) unwatch(g *agent) {
+	if _, ok := a.watchers[g]; ok {
+		delete(a.watchers, g)
+		a.lonely = time.Now()
+	}
 }
 
 // exit is what wait4 says of a process.
@@ -67,7 +79,8 @@ func (s *supervisor) start(req *request) *reply {
 	}
 	a := s.attempts[req.Dir]
 	if a == nil {
-		a = &attempt{dir: req.Dir, ready: make(chan struct{}), sent: map[unix.Signal]bool{}}
+		a = &attempt{dir: req.Dir, ready: make(chan struct{}), sent: map[unix.Signal]bool{},
+			watchers: map[*agent]struct{}{}, lonely: time.Now()}
 		s.attempts[req.Dir] = a
 		s.checkIdle()
 		s.mu.Unlock()

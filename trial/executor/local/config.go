@@ -18,6 +18,9 @@ const SuperviseCommand = "__supervise"
 // DefaultIdleExit is the default of Config.IdleExit.
 const DefaultIdleExit = 5 * time.Second
 
+// OrphanGrace is the time between TERM and KILL for attempts without an agent.
+const OrphanGrace = 30 * time.Second
+
 // Config configures an Executor.
 type Config struct {
 	// Dir is the agent's state folder; made if missing. Executors that share it
@@ -32,6 +35,11 @@ type Config struct {
 	// one before it ends. Default DefaultIdleExit. It counts for the supervisor
 	// that this executor starts.
 	IdleExit time.Duration
+	// Orphan is how long an attempt may run without an agent that started it or
+	// waits for it, before it is stopped, by TERM and after OrphanGrace by KILL: for agents whose leases end
+	// meanwhile, so that others run the same trials. 0 is for ever. It counts for
+	// the supervisor that this executor starts.
+	Orphan time.Duration
 	// Logger gets what is worth knowing but no error of any call. Default: none.
 	Logger *slog.Logger
 }

@@ -185,7 +185,7 @@ func (e *Executor) startSupervisor() error {
 	argv := e.cfg.Supervisor
 	//nolint:noctx // It outlives this process, let alone a context.
 	cmd := exec.Command(argv[0], append(slices.Clip(argv[1:]),
-		"-dir", e.cfg.Dir, "-idle", e.cfg.IdleExit.String())...)
+		"-dir", e.cfg.Dir, "-idle", e.cfg.IdleExit.String(), "-orphan", e.cfg.Orphan.String())...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{w} // readyFD
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

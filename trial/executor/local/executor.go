@@ -65,6 +65,8 @@ func New(cfg Config) (*Executor, error) {
 	switch {
 	case cfg.IdleExit < 0:
 		return nil, types.Errorf(types.Invalid, "IdleExit is negative").WithField("idle_exit")
+	case cfg.Orphan < 0:
+		return nil, types.Errorf(types.Invalid, "Orphan is negative").WithField("orphan")
 	case cfg.IdleExit == 0:
 		cfg.IdleExit = DefaultIdleExit
 	}

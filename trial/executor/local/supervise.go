@@ -41,12 +41,13 @@ const writeTimeout = 10 * time.Second
 
 // supervisor is the process that is the parent of all attempts of one folder.
 type supervisor struct {
-	dir  string
-	idle time.Duration
-	boot string
-	log  *slog.Logger
-	fail *failpoint.Set
-	null *os.File
+	dir    string
+	idle   time.Duration
+	orphan time.Duration // 0: attempts need no agent
+	boot   string
+	log    *slog.Logger
+	fail   *failpoint.Set
+	null   *os.File
 
 	// spawned wakes the reaper when there may be a first child.
 	spawned chan struct{}
@@ -98,6 +99,7 @@ func newSupervisor(args []string) (*supervisor, error) {
 	flags := flag.NewFlagSet("supervisor", flag.ContinueOnError)
 	dir := flags.String("dir", "", "state folder")
 	idle := flags.Duration("idle", DefaultIdleExit, "end after this time without attempts and agents")
+	orphan := flags.Duration("orphan", 0, "stop attempts after this time without agents; 0 never")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -113,7 +115,7 @@ func newSupervisor(args []string) (*supervisor, error) {
 		return nil, err
 	}
 	return &supervisor{
-		dir: *dir, idle: *idle, boot: boot, fail: fail,
+		dir: *dir, idle: *idle, orphan: *orphan, boot: boot, fail: fail,
 		log:      slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		spawned:  make(chan struct{}, 1),
 		leave:    make(chan struct{}),
@@ -195,6 +197,11 @@ func (s *supervisor) run(ctx context.Context, ready *os.File) error {
 	s.mu.Lock()
 	s.idleTimer = time.AfterFunc(s.idle, s.leaveIfIdle)
 	s.mu.Unlock()
+	if s.orphan > 0 {
+		done := make(chan struct{})
+		defer close(done)
+		go s.stopOrphans(done)
+	}
 	go s.reap()
 	go s.accept(l)
 	_, _ = ready.WriteString("ready")
@@ -285,9 +292,9 @@ func (s *supervisor) serve(a *agent) {
 			s.send(a, &reply{ID: req.ID})
 		case opStart:
 			// A start may take long on a slow file system; stops go on.
-			go func() { s.send(a, s.start(req)) }()
+			go func() { s.send(a, s.watched(a, s.start(req))) }()
 		case opWatch:
-			s.send(a, s.watch(req))
+			s.send(a, s.watched(a, s.watch(req)))
 		case opStop:
 			go func() { s.send(a, s.stop(req)) }()
 		case opBye:
@@ -299,6 +306,9 @@ func (s *supervisor) serve(a *agent) {
 	_ = a.conn.Close()
 	s.mu.Lock()
 	delete(s.agents, a)
+	for _, x := range s.attempts {
+		x.unwatch(a)
+	}
 	s.checkIdle()
 	s.mu.Unlock()
 }
@@ -353,6 +363,44 @@ func (s *supervisor) leaveIfIdle() {
 	if s.quiet() && len(s.agents) == 0 && !s.leaving {
 		s.leaving = true
 		close(s.leave)
+	}
+}
+
+// watched notes that an agent watches the attempt of a reply, if that runs.
+func (s *supervisor) watched(a *agent, r *reply) *reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, here := s.agents[a]
+	if x := s.attempts[r.Dir]; x != nil && here {
+		x.watchers[a] = struct{}{}
+	}
+	return r
+}
+
+// stopOrphans stops, until done is closed, the attempts that no agent has watched
+// for some time. An agent whose server is away is there, and its attempts go on;
+// what one left that was killed, and did not find again, is run by others by now.
+func (s *supervisor) stopOrphans(done <-chan struct{}) {
+	t := time.NewTicker(s.orphan / 4)
+	defer t.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-t.C:
+		}
+		var dirs []string
+		s.mu.Lock()
+		for dir, x := range s.attempts {
+			if len(x.watchers) == 0 && time.Since(x.lonely) >= s.orphan {
+				dirs = append(dirs, dir)
+			}
+		}
+		s.mu.Unlock()
+		for _, dir := range dirs {
+			s.log.Warn("no agent has come back: the attempt is stopped", "dir", dir, "after", s.orphan)
+			s.stop(&request{Dir: dir, Signal: "TERM", Grace: OrphanGrace})
+		}
 	}
 }
 

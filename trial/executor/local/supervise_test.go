@@ -4,6 +4,7 @@ package local
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -287,5 +288,63 @@ func TestForeignSocketFolder(t *testing.T) {
 	info, err := os.Lstat(folder)
 	if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
 		t.Errorf("the sockets are in %s: %v, %v; want a private folder", folder, info, err)
+	}
+}
+
+// TestOrphansAreStopped: attempts whose agent does not come back end; those of an
+// agent that is there, or comes back in time, go on.
+func TestOrphansAreStopped(t *testing.T) {
+	f := newFixture(t, Config{Orphan: 300 * time.Millisecond, IdleExit: 20 * time.Millisecond})
+	waits := `trap 'echo >stopped; exit 7' TERM; echo >ready; n=0; while [ $n -lt 3000 ]; do sleep 0.01; n=$((n+1)); done`
+	h := f.start(f.sh(waits))
+	handle, err := parseHandle(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(name string) string { return filepath.Join(handle.Dir, name) }
+	eventually(t, "the attempt runs", func() bool { return exists(file("ready")) })
+
+	// The agent is there for longer than that, and then comes back again and again.
+	later := time.Now().Add(700 * time.Millisecond)
+	eventually(t, "time passes", func() bool { return time.Now().After(later) })
+	for range 8 {
+		if err := f.ex.Close(); err != nil {
+			t.Fatal(err)
+		}
+		soon := time.Now().Add(100 * time.Millisecond)
+		eventually(t, "time passes", func() bool { return time.Now().After(soon) })
+		f.ex = f.open(Config{Dir: f.state})
+		watch, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if st, err := f.ex.Wait(watch, h); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("with an agent it ended: %+v, %v", st, err)
+		}
+		cancel()
+	}
+	if exists(file("stopped")) {
+		t.Fatal("it was stopped although its agent came back")
+	}
+
+	// An agent that knows nothing of it does not keep it alive.
+	pid := supervisorPid(t, f.state)
+	if err := f.ex.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.ex = f.open(Config{Dir: f.state})
+	other := f.start(f.sh(`echo >ready; while ! [ -e go ]; do sleep 0.01; done`))
+	eventually(t, "the orphan has been stopped", func() bool { return exists(file("stopped")) })
+	if st, err := f.ex.Status(t.Context(), []string{other}); err != nil || st[0].Phase != executor.Running {
+		t.Fatalf("the attempt of the agent that is there: %+v, %v", st, err)
+	}
+	if err := f.ex.Stop(t.Context(), other, "KILL", 0); err != nil {
+		t.Fatal(err)
+	}
+	f.wait(other)
+	if err := f.ex.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the supervisor has ended", func() bool { return !runs(pid) })
+	f.ex = f.open(Config{Dir: f.state})
+	if st := f.wait(h); st.Phase != executor.Ended || st.Exit != 7 || st.Stopped != "TERM" {
+		t.Errorf("the orphan's end: %+v", st)
 	}
 }
