@@ -139,6 +139,12 @@ func (t *Trial) draw(p *parameter) (any, error) {
 		return nil, types.Errorf(types.Internal, "the answer to %s has no value of it", p.name)
 	}
 	v := reply.Params[0].Value
+	if i, isInt := v.(int64); isInt && p.kind == "float" { // a choice such as 0 of a sweep
+		v = float64(i)
+	}
+	if err := p.fits(v); err != nil {
+		return nil, err
+	}
 	if t.draws == nil {
 		t.draws = map[string]drawn{}
 	}

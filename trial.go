@@ -19,6 +19,8 @@ type Trial struct {
 	host    host
 	lease   types.Lease
 	metrics []string // of the objectives; the first is what Report reports
+	// Of a process: its directories.
+	dir, checkpoint string
 
 	ctx    context.Context //nolint:containedctx // the trial's own life, which Context gives away
 	cancel context.CancelCauseFunc

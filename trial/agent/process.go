@@ -151,6 +151,9 @@ func (p *Processes) trial(l types.Lease) procenv.Trial {
 		Dir: dir, ParamsFile: filepath.Join(dir, "params.json"),
 		CheckpointDir: filepath.Join(p.attemptDir(l.Ref), "checkpoint"), ResumeFrom: l.ResumeFrom,
 		Seed: l.Seed, Budget: l.Budget, Texts: make(map[string]string, len(l.Params))}
+	if len(p.Objectives) > 0 {
+		t.Objective = p.Objectives[0]
+	}
 	if p.Served {
 		t.TokenFile = p.tokenFile(l.Ref)
 	}

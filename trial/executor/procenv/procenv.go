@@ -32,6 +32,8 @@ type Trial struct {
 	// Budget is what the trial may spend, in the study's own unit; 0 means that
 	// the study gives its trials no budget.
 	Budget float64
+	// Objective is the metric that the study optimises first; "" is not told.
+	Objective string
 	// Texts holds the text of each active parameter by name.
 	Texts map[string]string
 	// TokenFile holds the token with which the process can call the server; ""
@@ -160,6 +162,9 @@ func (e *Env) For(t Trial, gpu string) ([]string, error) {
 	)
 	if t.TokenFile != "" {
 		out = append(out, "TUNER_TOKEN_FILE="+t.TokenFile)
+	}
+	if t.Objective != "" {
+		out = append(out, "TUNER_OBJECTIVE="+t.Objective)
 	}
 	if b := t.BudgetText(); b != "" {
 		out = append(out, "TUNER_BUDGET="+b)

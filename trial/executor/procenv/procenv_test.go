@@ -48,12 +48,12 @@ func TestWholeEnvironment(t *testing.T) {
 		"TUNER_URL=http://localhost:1", "TUNER_PIN=sha256:aa",
 		"TUNER_PROJECT=default", "TUNER_STUDY=digits", "TUNER_TRIAL=12", "TUNER_ATTEMPT=2",
 		"TUNER_TRIAL_DIR=/d/12", "TUNER_PARAMS_FILE=/d/12/params.json", "TUNER_SEED=99",
-		"TUNER_CHECKPOINT_DIR=/d/12/checkpoint/2", "TUNER_TOKEN_FILE=/d/12/2/token", "TUNER_BUDGET=27",
+		"TUNER_CHECKPOINT_DIR=/d/12/checkpoint/2", "TUNER_TOKEN_FILE=/d/12/2/token", "TUNER_OBJECTIVE=loss", "TUNER_BUDGET=27",
 		"TUNER_RESUME_FROM=/d/12/checkpoint/1",
 		"TUNER_PARAM_LR=1e-3", "TUNER_PARAM_WEIGHT_DECAY=0.1",
 	}
 	tr := sample()
-	tr.TokenFile = "/d/12/2/token"
+	tr.TokenFile, tr.Objective = "/d/12/2/token", "loss"
 	if d := cmp.Diff(want, mustFor(t, e, tr, "")); d != "" {
 		t.Errorf("environment (-want +got):\n%s", d)
 	}
@@ -64,7 +64,7 @@ func TestAbsentFactsAreUnset(t *testing.T) {
 	tr := sample()
 	tr.Budget, tr.ResumeFrom = 0, ""
 	for _, pair := range mustFor(t, e, tr, "") {
-		for _, key := range []string{"TUNER_BUDGET", "TUNER_RESUME_FROM", "TUNER_URL", "TUNER_TOKEN_FILE", "TUNER_PIN"} {
+		for _, key := range []string{"TUNER_BUDGET", "TUNER_OBJECTIVE", "TUNER_RESUME_FROM", "TUNER_URL", "TUNER_TOKEN_FILE", "TUNER_PIN"} {
 			if strings.HasPrefix(pair, key+"=") {
 				t.Errorf("%s is set", pair)
 			}
