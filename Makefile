@@ -25,7 +25,7 @@ COUNT ?= 1
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet lint fmt bench bench-quick bench-peers bench-load demo examples cross ci clean
+.PHONY: help build test python race vet lint fmt bench bench-quick bench-peers bench-load demo examples cross ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ build: ## Build bin/tuner and bin/digits, static and without cgo
 
 test: ## Run all tests
 	$(GO) test $(TESTFLAGS) ./...
+
+python: build ## Run the tests of the Python SDK with the system's Python
+	TUNER_BIN=$(CURDIR)/bin/tuner python3 -m unittest discover -s api/client/python
 
 race: ## Run all tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...

@@ -301,3 +301,23 @@ func TestEnqueuedPointsOfAnOpenSpace(t *testing.T) {
 		t.Errorf("a parameter that nobody asked for: %v", err)
 	}
 }
+
+// A trial that asked for nothing says nothing of the points of others.
+func TestATrialThatAskedForNothing(t *testing.T) {
+	s := study(t, client(t, local.Memory), openConfig("nothing", 10))
+	if err := ask(t, s).Fail(t.Context(), errors.New("no start")); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(t, s).Prune(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Run(t.Context(), func(_ context.Context, tr *tuner.Trial) (float64, error) {
+		if tr.Number() == 5 {
+			return 0, tuner.ErrPruned
+		}
+		return tr.Float("x", 0, 1), nil
+	}, tuner.RunOptions{Workers: 2})
+	if got := counts(t, s); err != nil || got.Completed != 7 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

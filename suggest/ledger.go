@@ -87,8 +87,8 @@ func (l *Ledger) Observe(e trial.Event) {
 			l.remember(kept{e.Trial, l.open[e.Trial]})
 		}
 	case trial.EventFinished:
-		if l.space.Dynamic() && e.Finish != nil && (e.Finish.State == types.Failed || e.Finish.State == types.Cancelled) {
-			l.abandon(e.Trial)
+		if l.space.Open() && e.Finish != nil {
+			l.abandon(e.Trial, e.Finish.State)
 		}
 		delete(l.open, e.Trial)
 	case trial.EventSpace:
@@ -161,9 +161,10 @@ func (l *Ledger) forget(number int64) {
 	}
 }
 
-// abandon is for a trial whose program may not have come to ask for all that it
-// would have: what it lacks says nothing.
-func (l *Ledger) abandon(number int64) {
+// abandon forgets the point of a trial if what it lacks says nothing: its
+// program failed or was cancelled before it could ask for the rest, or asked for
+// nothing at all.
+func (l *Ledger) abandon(number int64, as types.State) {
 	k, ok := l.open[number]
 	if !ok {
 		return
@@ -172,11 +173,13 @@ func (l *Ledger) abandon(number int64) {
 	if !ok {
 		return
 	}
+	lacks, has := !l.space.Dynamic(), false // nothing is known yet that it could have asked for
 	for i := range p {
-		if p[i] == nil && l.space.Param(i).Dynamic {
-			l.forget(number)
-			return
-		}
+		has = has || p[i] != nil
+		lacks = lacks || p[i] == nil && l.space.Param(i).Dynamic
+	}
+	if !has || lacks && (as == types.Failed || as == types.Cancelled) {
+		l.forget(number)
 	}
 }
 
