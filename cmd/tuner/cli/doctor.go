@@ -88,6 +88,7 @@ func (d *doctor) run(ctx context.Context) (err error) {
 	}
 	d.add("version", checkOK, "tuner "+Version(), "")
 	d.database(ctx)
+	d.secrets()
 	d.trials()
 	d.supervisors()
 	d.locks()
