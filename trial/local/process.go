@@ -37,9 +37,11 @@ type Processes struct {
 	// Supervisor is the argv that starts the supervisor; nil is this executable
 	// with its hidden command.
 	Supervisor []string
-	Until      <-chan struct{}
-	Hooks      agent.Hooks
-	Warn       func(string)
+	// Labels are what this machine has; see agent.Config.
+	Labels map[string]string
+	Until  <-chan struct{}
+	Hooks  agent.Hooks
+	Warn   func(string)
 	// Missing is agent.Processes.Missing.
 	Missing func(l types.Lease, attemptDir, objective string, seen []string)
 }
@@ -200,7 +202,7 @@ func (m *Machine) Worker(backend agent.Backend, study types.Study, cfg Processes
 		return agent.New(agent.Config{
 			Backend: backend, Executor: exec, ExecutorName: ProcessExecutor, Study: study.ID,
 			Worker: m.workerName(state), Node: m.host, Slots: max(cfg.Slots, 1), Texts: true, Estate: estate,
-			NewKey: token, Until: cfg.Until, Hooks: cfg.Hooks, Logger: m.log,
+			Labels: cfg.Labels, NewKey: token, Until: cfg.Until, Hooks: cfg.Hooks, Logger: m.log,
 			Launcher: launcher, Place: launcher.Place,
 		}), exec, nil
 	}

@@ -258,6 +258,7 @@ type editFlags struct {
 	limit    time.Duration
 	maxCost  string
 	stopWhen string
+	require  []string
 	json     bool
 }
 
@@ -272,11 +273,11 @@ finished study that gets more to do becomes active again. 0 takes a limit away.`
 		Args:    wantArgs(1, 1, "edit NAME -n N"),
 		RunE: func(c *cobra.Command, args []string) error {
 			changed := false
-			for _, name := range []string{"trials", "jobs", "target", "patience", "max-failures", "for", "no-target", "max-cost", "stop-when"} {
+			for _, name := range []string{"trials", "jobs", "target", "patience", "max-failures", "for", "no-target", "max-cost", "stop-when", "require", "no-require"} {
 				changed = changed || c.Flags().Changed(name)
 			}
 			if !changed {
-				return usagef("edit what? Give at least one of -n, -j, --target, --patience, --max-failures, --for, --max-cost, --stop-when")
+				return usagef("edit what? Give at least one of -n, -j, --target, --patience, --max-failures, --for, --max-cost, --stop-when, --require")
 			}
 			return db.control(c.Context(), args[0], f.json, func(study trial.Study) (types.ControlRequest, error) {
 				return f.request(c, study)
@@ -284,6 +285,9 @@ finished study that gets more to do becomes active again. 0 takes a limit away.`
 				s := study.Spec.Name + ": " + budgetText(r.Study.Spec.Budget)
 				if n := r.Study.Spec.Parallelism; n > 0 {
 					s += fmt.Sprintf(", at most %d at once", n)
+				}
+				if len(r.Study.Spec.Require) > 0 {
+					s += "; for workers with " + labelsText(r.Study.Spec.Require)
 				}
 				if n, spent := r.Study.Spec.Budget.Trials, r.Study.Counts.Spent(); n > 0 && spent >= n {
 					s += fmt.Sprintf("; %s done already, so no more begin", isAre(spent, "trial"))
@@ -309,6 +313,8 @@ finished study that gets more to do becomes active again. 0 takes a limit away.`
 	fs.DurationVar(&f.limit, "for", 0, "start no trial later than this long after the first one began")
 	fs.StringVar(&f.maxCost, "max-cost", "", "METRIC=LIMIT: end once the metric, summed over all trials, is so large; none takes it away")
 	fs.StringVar(&f.stopWhen, "stop-when", "", "unlikely: end once going on is unlikely to pay; or never")
+	fs.StringArrayVar(&f.require, "require", nil, "KEY=VALUE that a worker must have, in place of what it had to; repeat it")
+	fs.Bool("no-require", false, "let every worker run it")
 	fs.BoolVar(&f.json, "json", false, "print the study as JSON")
 	return c
 }
@@ -333,6 +339,16 @@ func (f *editFlags) request(c *cobra.Command, study trial.Study) (types.ControlR
 	}
 	if fs.Changed("target") && fs.Changed("no-target") {
 		return req, usagef("--target and --no-target exclude each other")
+	}
+	if fs.Changed("require") && fs.Changed("no-require") {
+		return req, usagef("--require and --no-require exclude each other")
+	}
+	var err error
+	if req.Require, err = labelsOf("require", f.require); err != nil {
+		return req, err
+	}
+	if fs.Changed("no-require") {
+		req.Require = map[string]string{}
 	}
 	if fs.Changed("trials") {
 		b.Trials = f.trials

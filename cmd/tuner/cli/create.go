@@ -16,6 +16,7 @@ import (
 
 func createCommand(st *State, db *dbFlags) *cobra.Command {
 	var f sweepFlags
+	var require []string
 	c := &cobra.Command{
 		Use:   "create NAME [flags] [-- COMMAND …]",
 		Short: "Make a study and run nothing: others ask for its trials",
@@ -30,10 +31,11 @@ other limits that are given.`,
   tuner create --url http://127.0.0.1:7070 -f sweep.yaml`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			return runCreate(c.Context(), st, db, &f, c.Flags(), args)
+			return runCreate(c.Context(), st, db, &f, c.Flags(), args, require)
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
+	c.Flags().StringArrayVar(&require, "require", nil, "KEY=VALUE that a worker must have (tuner worker --label), such as gpu=a100; repeat it")
 	f.registerStudy(c.Flags())
 	f.registerRun(c.Flags())
 	c.Flags().BoolVar(&f.json, "json", false, "print the study as JSON")
@@ -41,7 +43,7 @@ other limits that are given.`,
 	return c
 }
 
-func runCreate(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pflag.FlagSet, args []string) error {
+func runCreate(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pflag.FlagSet, args, require []string) error {
 	file, src, err := f.study(st, fs, args)
 	if err != nil {
 		return err
@@ -56,6 +58,9 @@ func runCreate(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *p
 		return faults.locate(types.StudySpec{}, err)
 	}
 	p.spec.Extend = f.extend
+	if p.spec.Require, err = labelsOf("require", require); err != nil {
+		return err
+	}
 	if run := *p.spec.Run; reflect.DeepEqual(run, types.RunSpec{Dir: run.Dir}) && len(run.Command) == 0 && file.Cwd == "" {
 		p.spec.Run = nil
 	}

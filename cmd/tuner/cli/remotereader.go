@@ -39,7 +39,7 @@ func (r remoteReader) StudyByID(ctx context.Context, id int64) (trial.Study, err
 
 func (r remoteReader) ListStudies(ctx context.Context, project, after string, limit int) ([]store.StudySummary, error) {
 	if project == "" {
-		return nil, types.Errorf(types.Unsupported, "a server cannot list the studies of all projects yet").WithRemedy("name one with --project")
+		return r.listAll(ctx, after, cmp.Or(limit, 1000))
 	}
 	page, err := r.c.ListStudies(ctx, project, after, cmp.Or(limit, 1000))
 	var out []store.StudySummary
@@ -47,6 +47,38 @@ func (r remoteReader) ListStudies(ctx context.Context, project, after string, li
 		out = append(out, store.StudySummary{Study: storedStudy(v), Counts: v.Counts})
 	}
 	return out, err
+}
+
+// listAll lists the studies of all projects that the token is for.
+func (r remoteReader) listAll(ctx context.Context, after string, limit int) ([]store.StudySummary, error) {
+	const most = 1000
+	begin, name, _ := strings.Cut(after, "/")
+	var out []store.StudySummary
+	for at := ""; ; {
+		page, err := r.c.ListProjects(ctx, at, most)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range page.Projects {
+			if p.Name < begin {
+				continue
+			}
+			from := ""
+			if p.Name == begin {
+				from = name
+			}
+			got, err := r.ListStudies(ctx, p.Name, from, limit-len(out))
+			if err != nil {
+				return nil, err
+			}
+			if out = append(out, got...); len(out) == limit {
+				return out, nil
+			}
+		}
+		if at = page.Next; at == "" {
+			return out, nil
+		}
+	}
 }
 
 func (r remoteReader) Spaces(ctx context.Context, study int64) ([][]byte, error) {

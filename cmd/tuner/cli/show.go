@@ -148,6 +148,9 @@ func studyFacts(r studyRow) []fact {
 		{"seed", strconv.FormatInt(spec.Seed, 10)},
 		{"strategy", orDefault(spec.Strategy, "last")},
 	}
+	if len(spec.Require) > 0 {
+		out = append(out, fact{"for", "workers with " + labelsText(spec.Require)})
+	}
 	if spec.Run == nil {
 		out = append(out, fact{"command", "none: its trials are told, not run"})
 	} else {
@@ -221,6 +224,15 @@ func facts(w *bufio.Writer, fs []fact) {
 	for _, f := range fs {
 		fmt.Fprintf(w, "%-*s  %s\n", width, printable(f.name), printable(f.text))
 	}
+}
+
+// labelsText is gpu=a100, zone=b.
+func labelsText(labels map[string]string) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		parts = append(parts, k+"="+labels[k])
+	}
+	return strings.Join(parts, ", ")
 }
 
 // componentText is NAME:setting=value,…, as it is typed.

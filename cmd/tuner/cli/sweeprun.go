@@ -286,7 +286,7 @@ func (r *sweepRun) home() (string, error) {
 // run runs the trials and shows the result.
 func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan time.Time) error {
 	cfg := local.Processes{
-		Slots: r.plan.jobs, Environ: r.st.Environ, URL: r.at.url, Pin: r.at.pin, GPUs: file.GPUs,
+		Slots: r.plan.jobs, Labels: r.plan.labels, Environ: r.st.Environ, URL: r.at.url, Pin: r.at.pin, GPUs: file.GPUs,
 		Supervisor: []string{r.st.Executable, superviseCommand},
 		Hooks:      r.display.hooks(r.ended), Warn: r.once(r.display.note), Missing: r.noObjective,
 	}

@@ -36,6 +36,8 @@ type plan struct {
 	// elsewhere says that the trials will be run by others, who have the program
 	// and its directory where this machine may not.
 	elsewhere bool
+	// labels are what this machine has, for a worker.
+	labels map[string]string
 }
 
 // paramOf turns a -p argument into the form of a sweep file.

@@ -20,6 +20,7 @@ type workerFlags struct {
 	jobs  int
 	gpus  []string
 	limit time.Duration
+	label []string
 	trust bool
 	view  sweepFlags // how it shows what happens, and how its own command runs
 	own   []string   // its own command
@@ -49,6 +50,7 @@ tuner worker ls shows it, tuner worker allow lets it back.`,
 	fs := c.Flags()
 	fs.IntVarP(&f.jobs, "jobs", "j", 0, "trials at once here (default: one for each GPU of --gpus, else 1)")
 	fs.StringSliceVar(&f.gpus, "gpus", nil, "devices, one trial on each, such as 0,1")
+	fs.StringArrayVar(&f.label, "label", nil, "KEY=VALUE that this machine has, such as gpu=a100, for studies that require it; repeat it")
 	fs.DurationVar(&f.limit, "for", 0, "start no new trial after this long, such as 2h")
 	fs.BoolVar(&f.trust, "trust-server-commands", false, "run the command that the server has for the study")
 	fs.BoolVar(&f.view.json, "json", false, "print one JSON object an event, and the result, on stdout")
@@ -126,6 +128,9 @@ func (f *workerFlags) workAt(ctx context.Context, st *State, db *dbFlags, fs *pf
 	}
 	study.Continued = true
 	p := &plan{jobs: max(f.jobs, len(f.gpus), 1)}
+	if p.labels, err = labelsOf("label", f.label); err != nil {
+		return err
+	}
 	if p.space, err = space.Parse(study.Spec.Space); err != nil {
 		return err
 	}
@@ -163,6 +168,25 @@ func (f *workerFlags) command(st *State, fs *pflag.FlagSet, p *plan, study trial
 			WithRemedy("leave --keep out, and remove the folder of the trials when it is not needed any more")
 	}
 	return p.spec.Run, nil
+}
+
+// labelsOf reads the KEY=VALUE arguments of a flag; nil if there are none.
+func labelsOf(flag string, args []string) (map[string]string, error) {
+	var out map[string]string
+	for _, a := range args {
+		k, v, ok := strings.Cut(a, "=")
+		if !ok || k == "" {
+			return nil, usagef("%q is no label", a).WithField("--" + flag).WithRemedy("write it as in gpu=a100")
+		}
+		if _, twice := out[k]; twice {
+			return nil, usagef("%s is given twice", k).WithField("--" + flag)
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[k] = v
+	}
+	return out, nil
 }
 
 // workerName finds the worker that a user names: by its whole name, or by its
