@@ -115,7 +115,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			took := s.cfg.Now().Sub(began)
 			s.cfg.Metrics.open.Dec()
-			s.cfg.Metrics.answered(c.Path(), r.Method, w.Status, took)
+			s.cfg.Metrics.answered(c.Path(), r.Method, statusFor(r, w.Status), took)
 			s.logCall(r, this, w.Status, took)
 			s.audit(r, this, w.Status)
 		}()
@@ -141,6 +141,17 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// statusGone stands for the status of a request whose caller went away, which is
+// how agents end a long poll: no fault of anybody.
+const statusGone = 499
+
+func statusFor(r *http.Request, status int) int {
+	if r.Context().Err() != nil {
+		return statusGone
+	}
+	return status
 }
 
 // admit refuses what a web page could make a browser send, for any method and

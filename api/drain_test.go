@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -120,6 +121,32 @@ func TestMetrics(t *testing.T) {
 	f.gets(http.StatusOK, "POST", studies+"/s/leases", `{"worker":"w"}`, nil)
 	f.refuses(http.StatusNotFound, types.NotFound, "GET", studies+"/none", "", nil)
 	f.refuses(http.StatusNotFound, types.NotFound, "GET", "/made/up", "", nil)
+	ctx, leave := context.WithCancel(t.Context())
+	waiting := make(chan struct{})
+	go func() { // one that goes away while it waits
+		defer close(waiting)
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.http.URL+studies+"/s/heartbeat", strings.NewReader(`{"worker":"w","beats":[],"wait":"1m"}`))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.Header.Set("Authorization", "Bearer "+f.token)
+		r.Header.Set("Content-Type", "application/json")
+		if resp, err := http.DefaultClient.Do(r); err == nil {
+			_ = resp.Body.Close()
+			t.Errorf("a heartbeat that waits was answered: %d", resp.StatusCode)
+		}
+	}()
+	look := func() string {
+		_, _, text := f.do("GET", "/metrics", "", nil)
+		return string(text)
+	}
+	for !strings.Contains(look(), "tuner_http_requests_open 2\n") {
+	}
+	leave()
+	<-waiting
+	for !strings.Contains(look(), "tuner_http_requests_open 1\n") {
+	}
 	status, header, text := f.do("GET", "/metrics", "", nil)
 	if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/plain") {
 		t.Fatalf("%d %s\n%s", status, header.Get("Content-Type"), text)
@@ -129,6 +156,7 @@ func TestMetrics(t *testing.T) {
 		`tuner_http_requests_total{code="404",method="GET",route="/v1/projects/:project/studies/:study"} 1`,
 		`tuner_http_requests_total{code="404",method="any",route="none"} 1`,
 		`tuner_http_request_seconds_count{route="/v1/projects/:project/studies/:study/leases"} 1`,
+		`tuner_http_requests_total{code="499",method="POST",route="/v1/projects/:project/studies/:study/heartbeat"} 1`,
 		`tuner_trials{state="running"} 1`, `tuner_leases 1`, `tuner_studies_owned 1`, `tuner_event_clients 0`,
 		`tuner_suggest_seconds_count{algorithm="random"} 1`, `tuner_studies_taken_total 1`, `tuner_lost_leases_total 0`,
 		`tuner_build_info{version="test"} 1`, `tuner_http_requests_open 1`, `process_resident_memory_bytes `, `go_goroutines `,

@@ -270,7 +270,8 @@ func (s *Server) forward(c echo.Context, id int64, at place, body []byte) (done 
 		return false, nil
 	}
 	s.cfg.Metrics.forwarded.Inc()
-	return true, pass(c, resp)
+	pass(c, resp)
+	return true, nil
 }
 
 // outgoing is the request as it is sent on: the caller's, with the name of the
@@ -338,7 +339,7 @@ func (s *Server) unsent(ctx context.Context, id int64, at place, err error) (don
 }
 
 // pass writes the answer of another server as this one's.
-func pass(c echo.Context, resp *http.Response) error {
+func pass(c echo.Context, resp *http.Response) {
 	w := c.Response()
 	for _, h := range []string{"Content-Type", "Retry-After", "WWW-Authenticate", "Location", "Content-Disposition", "Cache-Control", "X-Request-ID"} {
 		if v := resp.Header.Values(h); len(v) > 0 {
@@ -350,5 +351,4 @@ func pass(c echo.Context, resp *http.Response) error {
 		// The caller must not take what it has for the whole.
 		panic(http.ErrAbortHandler)
 	}
-	return nil
 }

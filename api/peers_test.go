@@ -38,7 +38,7 @@ func newPair(t *testing.T) (a, b *fixture, sent *counted) {
 	t.Helper()
 	dir := t.TempDir()
 	sent = &counted{}
-	make := func(token string) *fixture {
+	open := func(token string) *fixture {
 		f := &fixture{T: t, token: token}
 		listen, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -65,7 +65,7 @@ func newPair(t *testing.T) (a, b *fixture, sent *counted) {
 		return f
 	}
 	token := NewToken()
-	a, b = make(token), make(token)
+	a, b = open(token), open(token)
 	_, err := a.local.Store.AddToken(t.Context(), store.Token{Project: "default", Name: "test", Hash: HashToken(token), Role: store.RoleAdmin, Created: time.Now()})
 	if err != nil {
 		t.Fatal(err)

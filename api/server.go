@@ -30,7 +30,7 @@ import (
 const Version = 1
 
 // Engine is what the server puts on the network. engine.Engine implements it.
-type Engine interface {
+type Engine interface { //nolint:interfacebloat // it is all that an engine does for callers
 	agent.Backend
 	Open(ctx context.Context, spec types.StudySpec, how engine.Opening) (types.Study, error)
 	Study(ctx context.Context, id int64) (types.Study, error)

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,19 +16,19 @@ import (
 )
 
 // commandStudy makes a study whose trials the server could run.
-func (f *service) commandStudy(t *testing.T, name string, trials int64, script string) types.Study {
+func (s *service) commandStudy(t *testing.T, name string, trials int64, script string) types.Study {
 	t.Helper()
-	token, err := os.ReadFile(f.token)
+	token, err := os.ReadFile(s.token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.New(client.Config{URL: f.url, Token: strings.TrimSpace(string(token))})
+	c, err := client.New(client.Config{URL: s.url, Token: strings.TrimSpace(string(token))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	st, err := c.OpenStudy(t.Context(), types.StudySpec{Name: name, Space: []byte(`{"parameters":[{"name":"x","type":"float","low":0.0,"high":1.0}]}`),
 		Objectives: []types.Objective{{Metric: "v", Goal: types.Minimize}}, Algorithm: types.Component{Name: "random"}, Budget: types.Budget{Trials: trials},
-		Run: &types.RunSpec{Command: []string{"sh", "-c", script, "sh", "{x}"}, Dir: f.dir, Env: []string{"GIVEN=yes"}}})
+		Run: &types.RunSpec{Command: []string{"sh", "-c", script, "sh", "{x}"}, Dir: s.dir, Env: []string{"GIVEN=yes"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,20 +118,21 @@ func TestLocalExec(t *testing.T) {
 		}
 	}
 	most, err := os.ReadFile(filepath.Join(l.dir, "most"))
-	if err != nil || strings.ContainsAny(string(most), "23456789") {
+	if err != nil || bytes.ContainsAny(most, "23456789") {
 		t.Errorf("more than two ran at once: %q, %v", most, err)
 	}
 	env, err := os.ReadFile(filepath.Join(l.dir, "env.a.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Split(strings.TrimSpace(string(env)), "\n") {
+	given := strings.Fields(`PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR CUDA_VISIBLE_DEVICES GIVEN HF_HOME PYTHONUNBUFFERED
+		PWD OLDPWD SHLVL _`) // the last are the shell's own
+	for line := range strings.SplitSeq(strings.TrimSpace(string(env)), "\n") {
 		name, _, _ := strings.Cut(line, "=")
 		switch {
 		case strings.HasPrefix(name, "TUNER_") && name != "TUNER_TOKEN_FILE" && name != "TUNER_DB" && name != "TUNER_URL":
 		case strings.HasPrefix(name, "LC_"):
-		case strings.Contains(" PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR CUDA_VISIBLE_DEVICES GIVEN HF_HOME PYTHONUNBUFFERED ", " "+name+" "):
-		case strings.Contains(" PWD OLDPWD SHLVL _ ", " "+name+" "): // the shell's own
+		case slices.Contains(given, name):
 		default:
 			t.Errorf("a trial was given %s", line)
 		}

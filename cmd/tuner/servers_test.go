@@ -88,7 +88,7 @@ func (f *fleet) dial(i int) (*client.Client, error) {
 // again starts a server that was killed at its address.
 func (f *fleet) again(i int) {
 	f.t.Helper()
-	s := f.lab.serve(strings.TrimPrefix(f.servers[i].url, "http://"))
+	s := f.serve(strings.TrimPrefix(f.servers[i].url, "http://"))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.servers[i] = s
