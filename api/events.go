@@ -354,7 +354,7 @@ func eventOf(e *store.StoredEvent) types.Event {
 				v.Metrics[k] = types.Float(x)
 			}
 		}
-	case trial.EventDrawn, trial.EventStarted, trial.EventRequeued, trial.EventSpace, trial.EventStudy:
+	case trial.EventDrawn, trial.EventStarted, trial.EventRequeued, trial.EventPaused, trial.EventSpace, trial.EventStudy:
 	}
 	return v
 }

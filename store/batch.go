@@ -121,7 +121,7 @@ func (b *Batch) checkEvents(events []trial.Event, end int64, seqs coverage) erro
 			low = -1
 		case trial.EventReported:
 			bit = coveredByReported
-		case trial.EventCreated, trial.EventDrawn, trial.EventStarted, trial.EventRequeued, trial.EventFinished:
+		case trial.EventCreated, trial.EventDrawn, trial.EventStarted, trial.EventRequeued, trial.EventPaused, trial.EventFinished:
 		default:
 			return b.fault("has an event of the unknown kind %q", e.Kind)
 		}

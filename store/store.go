@@ -112,7 +112,7 @@ type (
 	// AddTrial inserts a trial (its ID is ignored).
 	AddTrial struct{ Trial *trial.Trial }
 	// UpdateTrial replaces the columns that change: state, reason, priority,
-	// attempts, lost, started, finished, step, and adds Metrics if not nil.
+	// attempts, lost, started, finished, step, budget, and adds Metrics if not nil.
 	UpdateTrial struct{ Trial *trial.Trial }
 	// UpdatePoint replaces params, space version and arm of a trial whose point
 	// grows while it runs.

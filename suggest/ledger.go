@@ -98,7 +98,7 @@ func (l *Ledger) Observe(e trial.Event) {
 		for _, k := range all {
 			l.remember(k)
 		}
-	case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventStudy:
+	case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventPaused, trial.EventStudy:
 	}
 }
 

@@ -26,6 +26,10 @@ const (
 	// EventRequeued: its attempt was lost or interrupted; still pending. The
 	// reports of that attempt are void.
 	EventRequeued EventKind = "requeued"
+	// EventPaused: its attempt ended where the stopper wants it to wait; its
+	// reports stay. EventStarted ends the pause. Finish has the values so far, in
+	// the form of a pruned trial's.
+	EventPaused EventKind = "paused"
 	// EventFinished: the trial reached a final state.
 	EventFinished EventKind = "finished"
 	// EventSpace: the study has a new space version.

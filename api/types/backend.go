@@ -95,6 +95,8 @@ const (
 	StopTimeout    StopKind = "timeout"
 	StopSuperseded StopKind = "superseded"
 	StopInterrupt  StopKind = "interrupted"
+	// StopPaused: the trial goes on later from its checkpoint, if it is good.
+	StopPaused StopKind = "paused"
 )
 
 // ReportRequest carries reports of one attempt.

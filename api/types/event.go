@@ -21,6 +21,9 @@ const (
 	EventReported EventKind = "reported"
 	// EventRequeued: the attempt was lost or interrupted, and its reports are void.
 	EventRequeued EventKind = "requeued"
+	// EventPaused: its attempt ended where the stopper wants it to wait; its
+	// reports stay.
+	EventPaused EventKind = "paused"
 	// EventFinished: the trial reached a final state.
 	EventFinished EventKind = "finished"
 	// EventSpace: the study has a new version of its space.
@@ -33,7 +36,7 @@ const (
 // 0, without gap, and never change.
 type Event struct {
 	Seq  int64     `json:"seq"`
-	Kind EventKind `json:"kind" enum:"created,started,drawn,reported,requeued,finished,space,study"`
+	Kind EventKind `json:"kind" enum:"created,started,drawn,reported,requeued,paused,finished,space,study"`
 	Time time.Time `json:"time"`
 	// Trial is its number; nil for events of the study.
 	Trial *int64 `json:"trial,omitempty"`

@@ -141,7 +141,7 @@ func (st *study) update(t *trial.Trial) {
 	st.counts[row.State]--
 	st.counts[t.State]++
 	row.State, row.Reason, row.Priority = t.State, store.Text(t.Reason), t.Priority
-	row.Attempts, row.Lost, row.Step = t.Attempts, t.Lost, t.Step
+	row.Attempts, row.Lost, row.Step, row.Budget = t.Attempts, t.Lost, t.Step, t.Budget
 	row.Started, row.Finished = store.Time(t.Started), store.Time(t.Finished)
 	for k, v := range t.Metrics {
 		if row.Metrics == nil {

@@ -231,7 +231,7 @@ func (st *study) storedEvent(seq int64) store.StoredEvent {
 		t := share(&st.trials[in.trial])
 		e.Trial, e.Metrics = &t, t.Metrics
 		e.Finish = store.FinishOf(&t)
-	case trial.EventDrawn, trial.EventStarted, trial.EventRequeued, trial.EventSpace, trial.EventStudy:
+	case trial.EventDrawn, trial.EventStarted, trial.EventRequeued, trial.EventPaused, trial.EventSpace, trial.EventStudy:
 	}
 	return e
 }

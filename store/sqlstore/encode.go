@@ -138,7 +138,7 @@ func (e *encoded) addTrial(t *trial.Trial) error {
 
 func (e *encoded) updateTrial(t *trial.Trial) {
 	e.steps = append(e.steps, step{statement: updateTrialStatement, args: []any{
-		string(t.State), store.Text(t.Reason), int64(t.Priority), int64(t.Attempts), int64(t.Lost), t.Step,
+		string(t.State), store.Text(t.Reason), int64(t.Priority), int64(t.Attempts), int64(t.Lost), t.Step, t.Budget,
 		optional(t.Started), optional(t.Finished), e.study, t.Number,
 	}})
 	e.putMetrics(t)

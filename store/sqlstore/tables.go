@@ -102,7 +102,7 @@ const (
 var statementSQL = [numStatements]string{
 	fenceStatement: `UPDATE studies SET next_seq = ?, next_number = ?
 		WHERE id = ? AND epoch = ? AND next_seq = ? AND next_number = ?`,
-	updateTrialStatement: `UPDATE trials SET state = ?, reason = ?, priority = ?, attempts = ?, lost = ?, step = ?,
+	updateTrialStatement: `UPDATE trials SET state = ?, reason = ?, priority = ?, attempts = ?, lost = ?, step = ?, budget = ?,
 		started = ?, finished = ? WHERE study_id = ? AND number = ?`,
 	updatePointStatement: `UPDATE trials SET params = ?, space_version = ?, arm = ? WHERE study_id = ? AND number = ?`,
 	putStudyStatement: `UPDATE studies SET spec = ?, state = ?, reason = ?

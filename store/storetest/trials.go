@@ -122,6 +122,7 @@ func update(t *testing.T, s store.Store) {
 	want := before
 	want.State, want.Reason, want.Priority, want.Attempts, want.Lost = change.State, change.Reason, change.Priority, 3, 2
 	want.Started, want.Finished, want.Step, want.Metrics = change.Started, change.Finished, change.Step, change.Metrics
+	want.Budget = change.Budget
 	got, err := s.Trial(ctx, f.Study.ID, 0)
 	check(t, err)
 	same(t, "the updated trial", want, got)

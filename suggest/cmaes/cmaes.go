@@ -157,7 +157,7 @@ func (s *CMAES) Observe(events []trial.Event) {
 		case trial.EventSpace:
 			s.ledger.Observe(e)
 			s.setSpace(e.Space)
-		case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventStudy:
+		case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventPaused, trial.EventStudy:
 		}
 	}
 }

@@ -131,6 +131,9 @@ func (p *Processes) Resume(a types.Adopted) (*Job, error) {
 	if err := p.writeToken(a.Lease.Ref); err != nil {
 		return nil, err
 	}
+	if a.Lease.ResumeFrom == "" {
+		a.Lease.ResumeFrom = p.checkpoint(a.Lease.Ref)
+	}
 	spec := executor.Spec{ID: p.id(a.Lease.Ref), Ref: a.Lease.Ref, Lease: a.Lease,
 		AttemptDir: cmp.Or(a.Dir, p.attemptDir(a.Lease.Ref))}
 	return p.job(spec, p.trial(a.Lease), a.Cursor)
@@ -234,7 +237,9 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 		req.Outcome, req.Reason = types.OutcomeFailed, fmt.Sprintf("exit code %d%s", st.Exit, lastLine(spec.AttemptDir))
 	default:
 		req.Outcome = types.OutcomeCompleted
-		if o, names := p.missing(out, req.Metrics); o != "" {
+		// A trial that goes on may have nothing left to do, and its earlier attempts
+		// have reported; the engine knows.
+		if o, names := p.missing(out, req.Metrics); o != "" && spec.Lease.ResumeFrom == "" {
 			req.Outcome, req.Reason = types.OutcomeFailed, withoutMetric(o, names)
 			if st.Stopped == "" && !diskFull(spec.AttemptDir) {
 				absent = func() {

@@ -331,6 +331,10 @@ func intended(d types.Decision, req types.FinishRequest) (types.Outcome, string)
 		return types.OutcomePruned, d.Reason
 	case types.StopCancelled:
 		return types.OutcomeCancelled, d.Reason
+	case types.StopPaused:
+		if req.Outcome == types.OutcomeFailed || req.Outcome == types.OutcomeInterrupted {
+			return types.OutcomeCompleted, ""
+		}
 	case types.StopTimeout:
 		if req.Outcome != types.OutcomeCompleted {
 			return types.OutcomeFailed, d.Reason

@@ -24,6 +24,8 @@ const firstRungShare = 15
 // rung if it is worse than the first: a rung decides only from min_results
 // results on, and none before max(5, workers) trials have completed. With
 // min_results=1 and startup=0 the decisions are Determined's.
+//
+// With mode=promote it is the paper's algorithm 2; see promoting.
 func ashaRule() Rule {
 	return Rule{
 		Name: "asha",
@@ -40,13 +42,13 @@ func ashaRule() Rule {
 
 func newASHA(cfg Config) (Stopper, error) {
 	eta := cfg.Settings.Int("eta")
-	return newHalving(cfg, func(maxStep int64) *brackets {
+	return newHalving(cfg, "asha", func(maxStep int64) *brackets {
 		first := max(1, maxStep/firstRungShare)
 		if !cfg.Settings.Auto("min_step") {
 			first = cfg.Settings.Int("min_step")
 		}
 		return &brackets{rungs: [][]*rung{rungsFrom(first, eta, maxStep)}, assign: func(int64) int { return 0 }}
-	}), nil
+	})
 }
 
 // rungsFrom are first, first*eta, … below maxStep.

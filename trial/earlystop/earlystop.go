@@ -46,9 +46,32 @@ type Blind interface {
 	SeesNoReports()
 }
 
+// Budgeter is implemented by stoppers that know how far a trial should train.
+type Budgeter interface {
+	Stopper
+	// Budget is the step up to which the trial should train now, 0 if that is not
+	// known; whole says that it is complete then.
+	Budget(number int64) (step int64, whole bool)
+}
+
+// Promoter is implemented by stoppers that let trials wait and the best of them
+// go on later. A trial whose attempt ends well at its budget or beyond, but is
+// not whole then, is paused (EventPaused); when it is handed out again
+// (EventStarted) it has the next budget.
+type Promoter interface {
+	Budgeter
+	// Promote is the number of a paused trial that should go on now, -1 if none
+	// should. last says that no trial runs and none will be created any more:
+	// then the best are promoted that a search to the end needs.
+	Promote(last bool) int64
+}
+
 // Decision is a stopper's answer.
 type Decision struct {
 	Stop bool
+	// Pause says that the trial should stop for now, with its checkpoint, and be
+	// paused. Set by a Promoter only, and with Stop.
+	Pause bool
 	// Reason says in words why, with the numbers, such as "error 0.42 at step 3
 	// is worse than the median 0.31 of 12 trials". Set if Stop.
 	Reason string

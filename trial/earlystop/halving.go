@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/trial"
 )
 
@@ -46,6 +47,8 @@ type halving struct {
 	made    *brackets
 	early   []trial.Event
 	longest int64
+	maxStep int64 // the setting; 0 is to be learnt
+	promote bool
 
 	climbers map[int64]*climber
 }
@@ -58,9 +61,18 @@ type brackets struct {
 
 // climber is an unfinished trial on its way up the rungs of its bracket.
 type climber struct {
+	number  int64
 	rungs   []*rung
 	highest int64
 	results []result // one for each rung that was reached
+
+	// With promotion: its target is rung level, beyond the last of them the end;
+	// it waits there; kept and keptHighest are its results and highest step at
+	// the last pause, which a lost attempt does not take back.
+	level       int
+	waits       bool
+	kept        int
+	keptHighest int64
 }
 
 // result is what a trial had at a rung, and at which step it had it.
@@ -69,21 +81,34 @@ type result struct {
 	value float64
 }
 
-var _ Stopper = (*halving)(nil)
-
-// newHalving returns a halving with the settings eta, min_results, max_step and
-// startup of cfg.
-func newHalving(cfg Config, layout func(maxStep int64) *brackets) *halving {
+// newHalving returns the rule name with the settings eta, min_results, max_step,
+// startup and mode of cfg.
+func newHalving(cfg Config, name string, layout func(maxStep int64) *brackets) (Stopper, error) {
 	h := &halving{watch: newWatch(cfg), eta: cfg.Settings.Int("eta"), layout: layout, climbers: map[int64]*climber{}}
 	h.minResults = h.eta
 	if !cfg.Settings.Auto("min_results") {
 		h.minResults = cfg.Settings.Int("min_results")
 	}
 	if !cfg.Settings.Auto("max_step") {
-		h.made = layout(cfg.Settings.Int("max_step"))
+		h.maxStep = cfg.Settings.Int("max_step")
+		h.made = layout(h.maxStep)
 	}
-	return h
+	if cfg.Settings.String("mode") == modeStop {
+		return &stopping{h}, nil
+	}
+	if h.maxStep == 0 {
+		return nil, types.Errorf(types.Invalid, "promotion needs the length of a trial").WithField(name + ".max_step").
+			WithRemedy("add max_step=N: how many epochs, or whatever your program reports by, a whole trial has")
+	}
+	h.promote = true
+	return &promoting{h}, nil
 }
+
+// The modes of asha and hyperband.
+const (
+	modeStop    = "stop"
+	modePromote = "promote"
+)
 
 // halvingSettings are those of asha and hyperband.
 func halvingSettings() []trial.Setting {
@@ -95,6 +120,8 @@ func halvingSettings() []trial.Setting {
 		{Name: "min_results", Type: trial.IntSetting, Min: new(float64(1)),
 			Doc: "Results that a rung must have before a trial is ended there; auto is eta."},
 		startupSetting(),
+		{Name: "mode", Type: trial.StringSetting, Default: modeStop, Choices: []string{modeStop, modePromote},
+			Doc: "stop ends trials for good; promote pauses each at its rungs and lets the best go on, from its checkpoint."},
 	}
 }
 
@@ -112,7 +139,7 @@ func (h *halving) Observe(e trial.Event) {
 		if c != nil {
 			h.early = append(h.early, trial.Event{Kind: e.Kind, Trial: e.Trial, Report: e.Report})
 		}
-	case trial.EventDrawn, trial.EventStarted, trial.EventSpace, trial.EventStudy:
+	case trial.EventDrawn, trial.EventStarted, trial.EventPaused, trial.EventSpace, trial.EventStudy:
 	}
 	if completed {
 		h.longest = max(h.longest, c.highest)
@@ -131,21 +158,33 @@ func (h *halving) climb(e trial.Event) {
 	t := h.climbers[e.Trial]
 	switch e.Kind {
 	case trial.EventCreated:
-		h.climbers[e.Trial] = &climber{rungs: h.made.rungs[h.made.assign(e.Trial)], highest: math.MinInt64}
+		h.climbers[e.Trial] = &climber{number: e.Trial, rungs: h.made.rungs[h.made.assign(e.Trial)],
+			highest: math.MinInt64, keptHighest: math.MinInt64}
+	case trial.EventPaused:
+		if t != nil && h.promote {
+			t.pause()
+		}
 	case trial.EventReported:
 		if t != nil && e.Report.Metric == h.objective.Metric {
 			t.report(e.Report.Step, h.signed(e.Report.Value))
 		}
 	case trial.EventRequeued:
 		if t != nil {
-			for i, r := range t.results {
-				t.rungs[i].remove(r.value)
+			for i, r := range t.results[t.kept:] {
+				t.rungs[t.kept+i].remove(r.value)
 			}
-			t.results, t.highest = nil, math.MinInt64
+			t.results, t.highest = t.results[:t.kept], t.keptHighest
+		}
+	case trial.EventStarted:
+		if t != nil && t.waits {
+			t.goOn()
 		}
 	case trial.EventFinished:
+		if t != nil && t.waits {
+			t.rungs[t.level].leave(t)
+		}
 		delete(h.climbers, e.Trial)
-	case trial.EventDrawn, trial.EventStarted, trial.EventSpace, trial.EventStudy:
+	case trial.EventDrawn, trial.EventSpace, trial.EventStudy:
 	}
 }
 
@@ -170,8 +209,16 @@ func (t *climber) report(step int64, v float64) {
 	}
 }
 
+// stopping is halving that ends trials.
+type stopping struct{ *halving }
+
+var _ Budgeter = (*stopping)(nil)
+
+// Budget implements Budgeter: all trials may run to the end.
+func (h *stopping) Budget(int64) (step int64, whole bool) { return h.maxStep, h.maxStep > 0 }
+
 // Decide implements Stopper.
-func (h *halving) Decide(r trial.Report) Decision {
+func (h *stopping) Decide(r trial.Report) Decision {
 	t := h.climbers[r.Trial]
 	if t == nil || r.Metric != h.objective.Metric || !h.open() {
 		return Decision{}
@@ -210,6 +257,9 @@ type rung struct {
 	step    int64
 	results []float64 // sorted, without NaN
 	nans    int64
+
+	waiting  []*climber // that wait here, best first, then by number
+	promoted int64      // how many went on from here
 }
 
 func (g *rung) len() int64 { return int64(len(g.results)) + g.nans }

@@ -45,7 +45,7 @@ func hyperbandRule() Rule {
 
 func newHyperband(cfg Config) (Stopper, error) {
 	eta, most := cfg.Settings.Int("eta"), cfg.Settings.Int("max_rungs")
-	return newHalving(cfg, func(maxStep int64) *brackets {
+	return newHalving(cfg, "hyperband", func(maxStep int64) *brackets {
 		b := &brackets{}
 		var share shares
 		for _, n := range bracketSizes(maxStep, eta, most) {
@@ -54,7 +54,7 @@ func newHyperband(cfg Config) (Stopper, error) {
 		}
 		b.assign = share.of
 		return b
-	}), nil
+	})
 }
 
 // bracketSizes are the numbers of rungs of the brackets, most first.

@@ -72,3 +72,17 @@ func New(c types.Component, cfg Config) (Stopper, error) {
 	cfg.Settings = settings
 	return rule.New(cfg)
 }
+
+// Budgets reports whether the rule that c names gives every trial a budget.
+func Budgets(c types.Component) bool {
+	rule, err := New(c, Config{Objectives: []types.Objective{{Goal: types.Minimize}}})
+	if err != nil {
+		return false // told where the study is made
+	}
+	b, ok := rule.(Budgeter)
+	if !ok {
+		return false
+	}
+	step, _ := b.Budget(0)
+	return step > 0
+}

@@ -58,7 +58,7 @@ func (t *Tally) Observe(ev trial.Event) {
 			pruned.State = types.Pruned
 			ev.Finish = &pruned
 		}
-	case trial.EventCreated, trial.EventDrawn, trial.EventStarted, trial.EventRequeued, trial.EventSpace, trial.EventStudy:
+	case trial.EventCreated, trial.EventDrawn, trial.EventStarted, trial.EventRequeued, trial.EventPaused, trial.EventSpace, trial.EventStudy:
 	}
 	t.rule.Observe(ev)
 }

@@ -62,6 +62,10 @@ func (w *watch) observe(e trial.Event) (c *curve, completed bool) {
 			w.busy++
 			w.workers = max(w.workers, w.busy)
 		}
+	case trial.EventPaused:
+		if c != nil {
+			w.idle(c)
+		}
 	case trial.EventReported:
 		if c == nil || e.Report.Metric != w.objective.Metric {
 			return nil, false

@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
@@ -14,7 +16,7 @@ import (
 const stopUnlikely = "unlikely"
 
 // pay adds what a trial that ended has cost.
-func (s *study) pay(number int64, st types.State, metrics map[string]float64) {
+func (s *study) pay(lt *liveTrial, st types.State, metrics map[string]float64) {
 	name := s.st.Spec.Budget.Cost.Metric
 	if name == "" {
 		return
@@ -22,12 +24,16 @@ func (s *study) pay(number int64, st types.State, metrics map[string]float64) {
 	v, ok := metrics[name]
 	ok = ok && !math.IsNaN(v) && !math.IsInf(v, 0)
 	if ok {
-		s.cost += v
+		s.cost += v - lt.paid
+		lt.paid = v
 	}
 	if !ok && st == types.Completed {
-		s.unpriced = fmt.Sprintf("trial %d completed without a finite %s, whose sum is limited", number, name)
+		s.unpriced = fmt.Sprintf("trial %d completed without a finite %s, whose sum is limited", lt.Number, name)
 	}
 }
+
+// payAhead adds what a trial that is paused has cost so far.
+func (s *study) payAhead(lt *liveTrial) { s.pay(lt, "", lt.finals(s.st.Spec.Strategy, nil)) }
 
 // overspent says in words that the cost reached its limit, "" if not.
 func (s *study) overspent() string {
@@ -59,12 +65,20 @@ func (s *study) loadCost(ctx context.Context) error {
 		}
 		for _, t := range page {
 			if t.Origin != trial.FromImport {
-				s.pay(t.Number, "", t.Metrics)
+				s.pay(&liveTrial{}, "", t.Metrics)
 			}
 		}
 		if next == "" {
-			return nil
+			break
 		}
 		f.After = next
 	}
+	for _, n := range slices.Sorted(maps.Keys(s.live)) {
+		if lt := s.live[n]; lt.base != nil {
+			before := &liveTrial{Trial: lt.Trial, series: lt.base, spent: lt.spent}
+			s.payAhead(before)
+			lt.paid = before.paid
+		}
+	}
+	return nil
 }

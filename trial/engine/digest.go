@@ -32,7 +32,7 @@ const (
 
 var (
 	digestKinds = []trial.EventKind{"", trial.EventCreated, trial.EventStarted, trial.EventRequeued, trial.EventFinished,
-		trial.EventSpace, trial.EventStudy, trial.EventDrawn}
+		trial.EventSpace, trial.EventStudy, trial.EventDrawn, trial.EventPaused}
 	digestStates  = []types.State{"", types.Completed, types.Pruned, types.Failed, types.Infeasible, types.Cancelled}
 	digestOrigins = []trial.Origin{"", trial.FromAlgorithm, trial.FromDefault, trial.FromTry, trial.FromUser, trial.FromImport}
 )
@@ -98,7 +98,7 @@ func (d *digester) add(ev trial.Event, origin trial.Origin) {
 	case trial.EventDrawn:
 		b = binary.AppendUvarint(b, uint64(ev.SpaceVersion))
 		b = appendPoint(b, ev.Point)
-	case trial.EventStudy, trial.EventRequeued:
+	case trial.EventStudy, trial.EventRequeued, trial.EventPaused:
 		b = appendText(b, string(ev.Detail))
 	case trial.EventStarted, trial.EventReported, trial.EventSpace:
 	}
@@ -222,7 +222,7 @@ func (r *digestReader) records(d store.PutDigest, out []record) ([]record, error
 			if rec.Point = r.point(); len(rec.Point) == 0 {
 				rec.Point = nil
 			}
-		case trial.EventStudy, trial.EventRequeued:
+		case trial.EventStudy, trial.EventRequeued, trial.EventPaused:
 			if s := r.text(); s != "" {
 				rec.Detail = []byte(s)
 			}

@@ -92,7 +92,7 @@ func (s *study) vanish(tx *txn, lt *liveTrial) {
 		s.end(tx, lt, types.OutcomeCancelled, why, nil)
 	case types.StopInterrupt: // it was to go back to the queue anyway
 		s.requeue(tx, lt, false, cmp.Or(why, reason))
-	case types.StopTimeout, types.StopSuperseded, "":
+	case types.StopTimeout, types.StopSuperseded, types.StopPaused, "":
 		s.requeue(tx, lt, true, reason)
 	}
 }

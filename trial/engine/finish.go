@@ -45,6 +45,10 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 	switch outcome {
 	case types.OutcomeInterrupted, types.OutcomeLost:
 		s.requeue(tx, lt, outcome == types.OutcomeLost, reason)
+	case types.OutcomeCompleted:
+		if !s.pause(tx, lt, req.Metrics) {
+			s.end(tx, lt, outcome, reason, req.Metrics)
+		}
 	default:
 		s.end(tx, lt, outcome, reason, req.Metrics)
 		s.rate(tx, a, lt)
@@ -69,6 +73,10 @@ func (lt *liveTrial) outcome(req types.FinishRequest) (types.Outcome, string) {
 		return types.OutcomePruned, lt.attempt.Reason
 	case types.StopCancelled:
 		return types.OutcomeCancelled, cmp.Or(lt.attempt.Reason, "cancelled")
+	case types.StopPaused:
+		if req.Outcome == types.OutcomeFailed || req.Outcome == types.OutcomeInterrupted {
+			return types.OutcomeCompleted, ""
+		}
 	case types.StopInterrupt:
 		if req.Outcome == types.OutcomeFailed || req.Outcome == types.OutcomeLost {
 			return types.OutcomeInterrupted, cmp.Or(lt.attempt.Reason, "interrupted")
@@ -110,7 +118,8 @@ func (s *study) requeue(tx *txn, lt *liveTrial, lost bool, reason string) {
 		}
 	}
 	s.mustStep(lt, trial.Requeue)
-	lt.Reason, lt.stop, lt.series, lt.Step = reason, types.Decision{}, nil, -1
+	lt.Reason, lt.stop = reason, types.Decision{}
+	lt.rewind()
 	s.enqueue(lt)
 	s.saveTrial(lt)
 	s.emit(trial.Event{Kind: trial.EventRequeued, Trial: lt.Number, Time: tx.now, Detail: detail("reason", reason)})
@@ -142,6 +151,17 @@ func (s *study) end(tx *txn, lt *liveTrial, o types.Outcome, reason string, give
 	if act == trial.Complete {
 		act, reason = s.judge(values, lt.Metrics)
 	}
+	s.closeTrial(tx, lt, act, reason, values)
+	s.afterEnd(tx)
+}
+
+// closeTrial gives a trial the final state of act. nil values are made of what it
+// has reported.
+func (s *study) closeTrial(tx *txn, lt *liveTrial, act trial.Action, reason string, values []float64) {
+	if values == nil {
+		lt.Metrics = lt.finals(s.st.Spec.Strategy, nil)
+		values = s.objectives(lt.Metrics)
+	}
 	s.mustStep(lt, act)
 	lt.Reason, lt.Finished = reason, tx.now
 	fin := &trial.Finish{State: lt.State, Reason: reason, Step: lt.Step, Duration: tx.now.Sub(lt.Started)}
@@ -149,12 +169,11 @@ func (s *study) end(tx *txn, lt *liveTrial, o types.Outcome, reason string, give
 		fin.Values = values
 	}
 	delete(s.live, lt.Number)
-	s.pay(lt.Number, lt.State, lt.Metrics)
+	s.pay(lt, lt.State, lt.Metrics)
 	s.saveTrial(lt)
 	s.conclude(tx, lt)
 	s.emit(trial.Event{Kind: trial.EventFinished, Trial: lt.Number, Time: tx.now, Finish: fin})
 	s.tally(lt.Number, fin, lt.Origin)
-	s.afterEnd(tx)
 }
 
 // finals are the values of all metrics by the study's strategy, replaced by
@@ -173,6 +192,9 @@ func (lt *liveTrial) finals(strategy string, given map[string]types.Float) map[s
 	}
 	for name, v := range given {
 		m[name] = float64(v)
+	}
+	for name, v := range lt.spent {
+		m[name] += v
 	}
 	return m
 }

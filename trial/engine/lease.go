@@ -132,16 +132,19 @@ func (s *study) next(ctx context.Context, tx *txn) (*liveTrial, types.LeaseStatu
 	if len(s.queue) > 0 {
 		return s.live[s.queue[0]], types.LeaseGranted, "", nil
 	}
+	if lt := s.promote(tx, false); lt != nil {
+		return lt, types.LeaseGranted, "", nil
+	}
 	if reason := s.spent(); reason != "" {
-		return s.idle(tx, reason)
+		return s.lastly(tx, reason)
 	}
 	if s.exhausted {
-		return s.idle(tx, "every point of the space has been tried")
+		return s.lastly(tx, "every point of the space has been tried")
 	}
 	lt, err := s.create(ctx, tx)
 	if types.CodeOf(err) == types.Exhausted {
 		s.exhausted = true
-		return s.idle(tx, "every point of the space has been tried")
+		return s.lastly(tx, "every point of the space has been tried")
 	}
 	return lt, types.LeaseGranted, "", err
 }
@@ -207,7 +210,7 @@ func (s *study) create(ctx context.Context, tx *txn) (*liveTrial, error) {
 func (s *study) add(tx *txn, lt *liveTrial) {
 	s.mustStep(lt, trial.Enqueue)
 	lt.Study, lt.Number, lt.SpaceVersion = s.id, s.st.NextNumber, s.st.SpaceVersion
-	lt.Created, lt.Step = tx.now, -1
+	lt.Created, lt.Step, lt.primary = tx.now, -1, s.st.Spec.Objectives[0].Metric
 	// What the point has of dynamic parameters is a plan until the program asks.
 	lt.Params = s.st.Space.Params(s.st.Space.Declared(lt.point))
 	s.st.NextNumber++
@@ -225,7 +228,8 @@ func (s *study) hand(tx *txn, lt *liveTrial, req types.LeaseRequest) types.Lease
 	s.mustStep(lt, trial.Lease) // the queue holds queued trials only
 	s.dequeue(lt.Number)
 	lt.Attempts++
-	lt.stop, lt.series, lt.Step, lt.ending = types.Decision{}, nil, -1, false
+	lt.stop, lt.ending = types.Decision{}, false
+	lt.rewind()
 	if lt.Started.IsZero() {
 		lt.Started = tx.now
 	}
@@ -246,6 +250,7 @@ func (s *study) hand(tx *txn, lt *liveTrial, req types.LeaseRequest) types.Lease
 	s.saveTrial(lt)
 	s.saveAttempt(lt)
 	s.emit(trial.Event{Kind: trial.EventStarted, Trial: lt.Number, Time: tx.now})
+	lt.Budget = s.budgetOf(lt)
 	return s.leaseOf(lt, req.Texts)
 }
 

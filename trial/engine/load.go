@@ -92,13 +92,17 @@ func (s *study) loadLive(ctx context.Context) error {
 			return err
 		}
 		for _, t := range page {
-			lt := &liveTrial{Trial: t}
+			lt := &liveTrial{Trial: t, primary: s.st.Spec.Objectives[0].Metric}
 			if lt.point, err = s.spaces[t.SpaceVersion-1].FromParams(t.Params); err != nil {
 				return types.Errorf(types.Internal, "stored trial %d: %w", t.Number, err)
 			}
 			s.replan(lt)
 			s.live[t.Number] = lt
 			s.count("", t.State)
+			if sh := s.shadows[t.Number]; sh != nil {
+				lt.base, lt.spent = sh.base, sh.spent
+			}
+			lt.rewind()
 			switch t.State {
 			case types.Queued:
 				s.enqueue(lt)
@@ -116,7 +120,7 @@ func (s *study) loadLive(ctx context.Context) error {
 			}
 		}
 		if next == "" {
-			s.plans = nil
+			s.plans, s.shadows = nil, nil
 			return nil
 		}
 		f.After = next
@@ -135,9 +139,10 @@ func (s *study) loadAttempt(ctx context.Context, lt *liveTrial) error {
 	lt.ttl = lt.attempt.Expires.Sub(lt.attempt.Leased)
 	s.running[lt.Number] = lt
 	// What else is being stopped its holder stops by its own will.
-	if k := lt.attempt.Stopping; k == types.StopPruned || k == types.StopCancelled {
+	if k := lt.attempt.Stopping; k == types.StopPruned || k == types.StopCancelled || k == types.StopPaused {
 		lt.stop = types.Decision{Stop: true, Kind: k, Reason: lt.attempt.Reason}
 	}
+	lt.rewind()
 	rs, err := s.e.cfg.Store.Reports(ctx, s.id, lt.Number, "", 0)
 	if err != nil {
 		return err

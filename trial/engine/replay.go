@@ -19,6 +19,9 @@ func (s *study) replay(ctx context.Context) error {
 	r := &replayer{study: s, hidden: map[int64]bool{}, imported: map[int64]bool{}}
 	s.plans = map[int64]space.Point{}
 	_, blind := s.stopper.(earlystop.Blind)
+	if _, promotes := s.stopper.(earlystop.Promoter); promotes {
+		s.shadows = shadows{}
+	}
 	from, err := r.digests(ctx, blind)
 	if err != nil {
 		return err
@@ -127,7 +130,7 @@ func (r *replayer) stored(se store.StoredEvent) (record, error) {
 		if st := rec.Finish.State; st == types.Completed || st == types.Pruned {
 			rec.Finish.Values = r.objectives(se.Metrics)
 		}
-	case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventSpace, trial.EventStudy:
+	case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventPaused, trial.EventSpace, trial.EventStudy:
 	}
 	return rec, nil
 }
@@ -190,12 +193,23 @@ func (r *replayer) event(rec record) error {
 		return r.state(ev)
 	case trial.EventSpace:
 		return nil
+	case trial.EventPaused:
+		var d rested
+		if err := json.Unmarshal(ev.Detail, &d); err != nil {
+			return types.Errorf(types.Internal, "stored event %d: %w", ev.Seq, err)
+		}
+		ev.Finish = d.finish()
 	case trial.EventReported, trial.EventRequeued:
+	}
+	if r.shadows != nil {
+		if err := r.shadows.follow(ev, r.st.Spec.Objectives[0].Metric); err != nil {
+			return err
+		}
 	}
 	r.stopper.Observe(ev) // curves can be compared whatever the space
 	if ev.Kind != trial.EventReported && !r.hidden[ev.Trial] {
 		const chunk = 1024
-		if r.buf = append(r.buf, ev); len(r.buf) == chunk {
+		if r.buf = append(r.buf, r.rests.told(ev)...); len(r.buf) >= chunk {
 			r.flush()
 		}
 	}

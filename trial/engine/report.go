@@ -82,7 +82,11 @@ func (s *study) ingest(tx *txn, lt *liveTrial, rs []types.Report) {
 			continue
 		}
 		if d := s.stopper.Decide(ev.Report); d.Stop {
-			s.halt(tx, lt, types.StopPruned, d.Reason, r.Step)
+			kind := types.StopPruned
+			if d.Pause {
+				kind = types.StopPaused
+			}
+			s.halt(tx, lt, kind, d.Reason, r.Step)
 		}
 	}
 }

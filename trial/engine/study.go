@@ -54,6 +54,8 @@ type study struct {
 	fromSeq, fromNumber int64
 	last                *commitment // the latest; nil if there was none yet
 	digest              digester
+	rests               rests
+	shadows             shadows // while it is loaded
 	// keys are the requests with a key that were answered since loading.
 	keys map[string]store.PutRequestKey
 
@@ -84,6 +86,14 @@ type liveTrial struct {
 	point   space.Point
 	attempt *trial.Attempt // nil unless running
 	series  map[string]*series
+	// base is the series at the last pause, from which its next attempt goes on.
+	base map[string]*series
+	// spent is what its earlier attempts add to the summed metrics, paid what the
+	// study's cost has of it already.
+	spent map[string]float64
+	paid  float64
+	// primary is the metric of the first objective.
+	primary string
 	stop    types.Decision // Stop is set once the engine wants it to end
 	// ttl and expires are its lease; renewals are not stored.
 	ttl     time.Duration
@@ -141,7 +151,7 @@ func (s *study) emitOf(ev trial.Event, origin trial.Origin) trial.Event {
 
 func (s *study) observe(ev trial.Event) {
 	if ev.Kind != trial.EventReported {
-		s.suggest.Observe([]trial.Event{ev})
+		s.suggest.Observe(s.rests.told(ev))
 	}
 	s.stopper.Observe(ev)
 }
@@ -171,6 +181,9 @@ func (s *study) dequeue(n int64) {
 func (s *study) pendingPoints() []suggest.Pending {
 	p := make([]suggest.Pending, 0, len(s.live))
 	for n, lt := range s.live {
+		if lt.State == types.Paused {
+			continue // the algorithm knows its value so far
+		}
 		p = append(p, suggest.Pending{Number: n, Point: lt.point})
 	}
 	slices.SortFunc(p, func(a, b suggest.Pending) int { return cmp.Compare(a.Number, b.Number) })
@@ -232,6 +245,9 @@ func (s *study) become(tx *txn, st types.StudyState, reason string) {
 	s.st.State, s.st.Reason = st, reason
 	if st == types.StudyActive {
 		s.beginAnew()
+	}
+	if st == types.StudyFinished || st == types.StudyStopped {
+		s.prunePaused(tx, reason)
 	}
 	s.put(store.PutStudy{Spec: s.st.Spec, State: st, Reason: reason})
 	s.emit(trial.Event{Kind: trial.EventStudy, Trial: -1, Time: tx.now, Detail: detail("state", string(st), "reason", reason)})

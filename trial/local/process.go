@@ -15,6 +15,7 @@ import (
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial/agent"
 	"github.com/gotuner/tuner/trial/collect"
+	"github.com/gotuner/tuner/trial/earlystop"
 	"github.com/gotuner/tuner/trial/executor/argv"
 	executor "github.com/gotuner/tuner/trial/executor/local"
 	"github.com/gotuner/tuner/trial/executor/procenv"
@@ -47,9 +48,10 @@ type Processes struct {
 }
 
 // Template compiles the command of a study: it fails where the command and the
-// space do not fit, and returns what the user should know besides.
-func Template(run types.RunSpec, sp *space.Space) (*argv.Template, []string, error) {
-	names := argv.Names{}
+// space do not fit, and returns what the user should know besides. The stopper
+// says whether trials have a budget.
+func Template(run types.RunSpec, stopper types.Component, sp *space.Space) (*argv.Template, []string, error) {
+	names := argv.Names{Budgets: earlystop.Budgets(stopper)}
 	for i := range sp.Len() {
 		p := sp.Param(i)
 		names.Params = append(names.Params, argv.Param{Name: p.Name, Kind: textKind(p), Conditional: p.When != nil})
@@ -149,7 +151,7 @@ func prepare(spec types.StudySpec, cfg Processes) (p prepared, err error) {
 	if err != nil {
 		return p, err
 	}
-	if p.template, _, err = Template(*spec.Run, sp); err != nil {
+	if p.template, _, err = Template(*spec.Run, spec.Stopper, sp); err != nil {
 		return p, err
 	}
 	if p.env, err = procenv.New(procenv.Config{Base: cfg.Environ, Extra: spec.Run.Env, URL: cfg.URL, Pin: cfg.Pin}); err != nil {

@@ -202,7 +202,7 @@ func (f *bestFlags) line(ctx context.Context, db reader, study trial.Study, spac
 // argsLine is what {args} gives a command, quoted for a shell.
 func argsLine(sp *space.Space, t *trial.Trial) (string, error) {
 	run := types.RunSpec{Command: []string{"p", "{args}"}}
-	tmpl, _, err := local.Template(run, sp)
+	tmpl, _, err := local.Template(run, types.Component{}, sp)
 	if err != nil {
 		return "", err
 	}
@@ -242,7 +242,7 @@ func rerunCommand(spec types.StudySpec, sp *space.Space, t *trial.Trial, attempt
 		return "", types.Errorf(types.Conflict, "the study %s has no command: its trials are told, not run", spec.Name).
 			WithRemedy("tuner best %s -o json prints the parameters", quoted(spec.Name))
 	}
-	tmpl, _, err := local.Template(*spec.Run, sp)
+	tmpl, _, err := local.Template(*spec.Run, spec.Stopper, sp)
 	if err != nil {
 		return "", err
 	}

@@ -290,7 +290,7 @@ func (p *plan) command(st *State, f sweepfile.File) error {
 	if p.space != nil {
 		var notes []string
 		var err error
-		if p.template, notes, err = local.Template(*run, p.space); err != nil {
+		if p.template, notes, err = local.Template(*run, p.spec.Stopper, p.space); err != nil {
 			return err
 		}
 		p.notes = append(p.notes, notes...)

@@ -1,6 +1,7 @@
 // Package simulate runs whole searches in virtual time: workers that train
-// trials step by step, report, and obey a stopper. There is no clock and no
-// goroutine; the same Search gives the same Result.
+// trials step by step, report, and obey a stopper. Trials that it pauses go on
+// from where they were. There is no clock and no goroutine; the same Search gives
+// the same Result.
 package simulate
 
 import (
@@ -39,7 +40,7 @@ type Search struct {
 // Trial is how a simulated trial ended.
 type Trial struct {
 	Number int64
-	State  types.State // completed, pruned, or infeasible: its last value is not finite
+	State  types.State // completed, pruned (also if it was paused at the end), or infeasible: its last value is not finite
 	Step   int64       // its last
 	Value  float64     // at that step
 	Reason string      // of a pruned one
@@ -86,6 +87,15 @@ func Run(s Search) (Result, error) {
 	}
 	for len(r.queue) > 0 {
 		r.step(heap.Pop(&r.queue).(report))
+		if len(r.queue) == 0 { // all have ended or wait
+			r.promote(r.out.Time, true)
+		}
+	}
+	for n := range r.out.Trials {
+		if t := &r.out.Trials[n]; t.State == types.Paused {
+			t.State, t.Reason = types.Pruned, "it waits for nothing any more"
+			r.finish(*t)
+		}
 	}
 	return r.out, nil
 }
@@ -112,8 +122,26 @@ func (r *run) event(e trial.Event) {
 	r.rule.Observe(e)
 }
 
-// start begins the next trial, if there is one.
+// promote lets a paused trial go on, if one should.
+func (r *run) promote(now float64, last bool) bool {
+	p, ok := r.rule.(earlystop.Promoter)
+	if !ok {
+		return false
+	}
+	n := p.Promote(last)
+	if n < 0 {
+		return false
+	}
+	r.event(trial.Event{Kind: trial.EventStarted, Trial: n})
+	r.due(now, n, r.out.Trials[n].Step+1)
+	return true
+}
+
+// start lets a paused trial go on or begins the next one, if there is any.
 func (r *run) start(now float64) {
+	if r.promote(now, false) {
+		return
+	}
 	n := r.next
 	if n >= int64(r.Trials) || r.Steps < 1 {
 		return
@@ -144,7 +172,14 @@ func (r *run) step(p report) {
 	case d.Stop:
 		t.State, t.Reason = types.Pruned, d.Reason
 	case p.step < r.Steps:
-		r.due(p.at, p.number, p.step+1)
+		if !r.full(p) {
+			r.due(p.at, p.number, p.step+1)
+			return
+		}
+		t.State = types.Paused
+		r.out.Trials[p.number] = t
+		r.event(trial.Event{Kind: trial.EventPaused, Trial: p.number})
+		r.start(p.at)
 		return
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		t.State = types.Infeasible
@@ -155,15 +190,30 @@ func (r *run) step(p report) {
 		}
 	}
 	r.out.Trials[p.number] = t
+	r.finish(t)
+	r.start(p.at)
+}
+
+// full reports whether a trial has used its budget up, but is not whole.
+func (r *run) full(p report) bool {
+	b, ok := r.rule.(earlystop.Promoter)
+	if !ok {
+		return false
+	}
+	budget, whole := b.Budget(p.number)
+	return !whole && p.step >= budget
+}
+
+// finish tells the end of t.
+func (r *run) finish(t Trial) {
 	fin := &trial.Finish{State: t.State, Step: t.Step}
 	if t.State != types.Infeasible {
-		fin.Values = []float64{v}
+		fin.Values = []float64{t.Value}
 	}
-	r.event(trial.Event{Kind: trial.EventFinished, Trial: p.number, Finish: fin})
+	r.event(trial.Event{Kind: trial.EventFinished, Trial: t.Number, Finish: fin})
 	if r.Ended != nil {
 		r.Ended(t)
 	}
-	r.start(p.at)
 }
 
 func (r *run) better(a, b float64) bool {

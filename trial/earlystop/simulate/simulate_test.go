@@ -137,6 +137,38 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// Promotion by the ASHA paper: with one worker, rungs at 1, 3 and 9 and the end
+// at 27, of 27 trials at least 9 get to 3, 3 to 9 and one to the end.
+func TestPromotion(t *testing.T) {
+	for seed := range int64(seeds) {
+		for _, w := range []int{1, workers} {
+			s := simulate.Search{Trials: 27, Workers: w, Steps: 27, Seed: seed, Value: simulate.Curves(seed),
+				Stopper: types.Component{Name: "asha", Settings: map[string]any{"max_step": 27, "mode": "promote"}}}
+			r, err := simulate.Run(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[int64]int{}
+			for _, tr := range r.Trials {
+				for _, rung := range []int64{1, 3, 9, 27} {
+					if tr.Step >= rung {
+						got[rung]++
+					}
+				}
+			}
+			if got[1] != 27 || got[3] < 9 || got[9] < 3 || got[27] < 1 || got[3] > 18 || got[27] > 5 || r.Best < 0 {
+				t.Errorf("seed %d, %d workers: %v trials got to the rungs; best %d", seed, w, got, r.Best)
+			}
+		}
+	}
+	// Too few trials for anyone to get to the end by thirds: the best does.
+	r, err := simulate.Run(simulate.Search{Trials: 2, Steps: 27, Value: simulate.Curves(1),
+		Stopper: types.Component{Name: "asha", Settings: map[string]any{"max_step": 27, "mode": "promote"}}})
+	if err != nil || r.Best < 0 || r.Steps > 27+9 {
+		t.Errorf("two trials: %+v, %v", r, err)
+	}
+}
+
 func TestInfeasibleAndUnknown(t *testing.T) {
 	s := simulate.Search{Trials: 2, Steps: 2, Value: func(int64, int64) float64 { return math.NaN() }}
 	r, err := simulate.Run(s)
