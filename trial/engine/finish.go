@@ -45,12 +45,10 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 	switch outcome {
 	case types.OutcomeInterrupted, types.OutcomeLost:
 		s.requeue(tx, lt, outcome == types.OutcomeLost, reason)
-	case types.OutcomeCompleted:
-		if !s.pause(tx, lt, req.Metrics) {
+	default:
+		if outcome != types.OutcomeCompleted || !s.pause(tx, lt, req.Metrics) {
 			s.end(tx, lt, outcome, reason, req.Metrics)
 		}
-	default:
-		s.end(tx, lt, outcome, reason, req.Metrics)
 		s.rate(tx, a, lt)
 	}
 	reply := types.FinishReply{State: lt.State, Reason: lt.Reason, Value: valueOf(s.st.Spec, lt.Metrics)}
