@@ -199,7 +199,7 @@ func stops(t *testing.T, tr *tuner.Trial, kind types.StopKind, reason string) {
 	case <-time.After(30 * time.Second):
 		t.Fatalf("%v was not stopped", tr)
 	}
-	var why *tuner.Stopped
+	var why *tuner.StopError
 	if cause := context.Cause(tr.Context()); !errors.As(cause, &why) || why.Kind != kind || !strings.Contains(why.Reason, reason) {
 		t.Errorf("%v ended because of %v, want %s (%s)", tr, cause, kind, reason)
 	}

@@ -108,7 +108,7 @@ func TestCurrentIsStoppedBySignals(t *testing.T) {
 	}
 	p.signals <- syscall.SIGTERM
 	<-tr.Context().Done()
-	var why *tuner.Stopped
+	var why *tuner.StopError
 	if !errors.As(context.Cause(tr.Context()), &why) || !strings.Contains(why.Reason, "terminated") || !tr.ShouldStop() {
 		t.Errorf("it ends because of %v", context.Cause(tr.Context()))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/gotuner/tuner/api/types"
 )
@@ -151,7 +152,7 @@ func (t *Trial) draw(p *parameter) (any, error) {
 	t.draws[p.name] = drawn{def, v}
 	t.mu.Lock()
 	if _, there := t.params.Get(p.name); !there {
-		t.params = append(t.params[:len(t.params):len(t.params)], types.Param{Name: p.name, Value: v})
+		t.params = append(slices.Clip(t.params), types.Param{Name: p.name, Value: v})
 	}
 	t.mu.Unlock()
 	return v, nil
@@ -177,12 +178,9 @@ func (p *parameter) fits(v any) error {
 			return bad()
 		}
 	default:
-		for _, c := range p.choices {
-			if c == v {
-				return nil
-			}
+		if !slices.Contains(p.choices, v) {
+			return bad()
 		}
-		return bad()
 	}
 	return nil
 }

@@ -118,10 +118,10 @@ func TestAnotherParameterOfTheSameNameIsAnError(t *testing.T) {
 	if types.CodeOf(err) != types.Conflict || !strings.Contains(err.Error(), "space.lr") || !strings.Contains(err.Error(), "high 0.1 → 1") {
 		t.Errorf("another range: %v", err)
 	}
-	if !tr.ShouldStop() || context.Cause(tr.Context()) != err {
+	if !tr.ShouldStop() || !errors.Is(context.Cause(tr.Context()), err) {
 		t.Errorf("the context ended because of %v", context.Cause(tr.Context()))
 	}
-	if tr.Int("n", 1, 2) != 1 || tr.Err() != err {
+	if tr.Int("n", 1, 2) != 1 || !errors.Is(tr.Err(), err) {
 		t.Errorf("a draw after an error: %v", tr.Err())
 	}
 	if err := tr.Tell(t.Context(), 1); types.CodeOf(err) != types.Conflict || !strings.Contains(err.Error(), "lr") {

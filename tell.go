@@ -3,6 +3,7 @@ package tuner
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/gotuner/tuner/api/types"
 )
@@ -85,9 +86,7 @@ func (t *Trial) end(ctx context.Context, o types.Outcome, reason string, metrics
 		return t.errOver()
 	}
 	reports, finals := t.given()
-	for k, v := range metrics {
-		finals[k] = v
-	}
+	maps.Copy(finals, metrics)
 	reply, err := t.host.finish(ctx, types.FinishRequest{Ref: t.lease.Ref, Outcome: o, Reason: reason, Reports: reports, Metrics: finals})
 	t.mu.Lock()
 	switch c := types.CodeOf(err); {

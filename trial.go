@@ -71,26 +71,26 @@ func newTrial(ctx context.Context, h host, l types.Lease, metrics []string) *Tri
 // counts any more.
 var ErrSuperseded = errors.New("tuner: the trial is run elsewhere now")
 
-// Stopped is the cause with which the context of a trial ends that is to stop.
+// StopError is the cause with which the context of a trial ends that is to stop.
 // errors.Is finds ErrPruned in one of the kind types.StopPruned, and
 // ErrSuperseded in one of the kind types.StopSuperseded.
-type Stopped struct {
+type StopError struct {
 	Kind   types.StopKind
 	Reason string
 }
 
 // Error implements error.
-func (s *Stopped) Error() string {
+func (s *StopError) Error() string {
 	return "tuner: the trial is to stop (" + string(s.Kind) + "): " + cmp.Or(s.Reason, "no reason is known")
 }
 
 // Is makes errors.Is find the sentinel of the kind.
-func (s *Stopped) Is(target error) bool {
+func (s *StopError) Is(target error) bool {
 	return target == ErrPruned && s.Kind == types.StopPruned || target == ErrSuperseded && s.Kind == types.StopSuperseded
 }
 
 // Context is done when the trial is to stop or is over. Its cause says why: a
-// *Stopped, ErrOver once it was told, ErrClosed if the client was closed, else
+// *StopError, ErrOver once it was told, ErrClosed if the client was closed, else
 // the cause of the context that Ask, Run or Current was given.
 func (t *Trial) Context() context.Context { return t.ctx }
 
@@ -165,11 +165,11 @@ func (t *Trial) send(ctx context.Context, rs []types.Report, buffered bool) erro
 	t.unsent = nil
 	t.mu.Unlock()
 	d, err := t.host.report(ctx, types.ReportRequest{Ref: t.lease.Ref, Reports: rs, Buffered: buffered})
-	switch types.CodeOf(err) {
-	case types.Unavailable:
+	switch c := types.CodeOf(err); {
+	case c == types.Unavailable:
 		t.keep(rs)
 		return err
-	case types.Superseded, types.NotFound:
+	case c == types.Superseded || c == types.NotFound:
 		t.halt(types.Decision{Stop: true, Kind: types.StopSuperseded, Reason: err.Error()})
 		return err
 	}
@@ -198,7 +198,7 @@ func (t *Trial) halt(d types.Decision) {
 		t.stop = d
 	}
 	t.mu.Unlock()
-	t.cancel(&Stopped{Kind: d.Kind, Reason: d.Reason})
+	t.cancel(&StopError{Kind: d.Kind, Reason: d.Reason})
 }
 
 // ShouldStop reports whether the trial should end now; the objective function

@@ -144,8 +144,7 @@ func (l *Ledger) remember(k kept) {
 
 // forget is for a point that is not its trial's any more.
 func (l *Ledger) forget(number int64) {
-	for i := len(l.kept) - 1; i >= 0; i-- {
-		k := l.kept[i]
+	for i, k := range slices.Backward(l.kept) {
 		if k.number != number {
 			continue
 		}

@@ -134,7 +134,7 @@ func TestStoppedFromElsewhere(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("the trial was not stopped")
 	}
-	var why *tuner.Stopped
+	var why *tuner.StopError
 	if !errors.As(context.Cause(tr.Context()), &why) || why.Kind != types.StopCancelled || why.Reason != "enough" {
 		t.Errorf("the trial ended because of %v", context.Cause(tr.Context()))
 	}

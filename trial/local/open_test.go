@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func draws(t *testing.T, l *local.Local, le types.Lease) types.Params {
 			return 0.0
 		}
 		if _, had := all.Get(r.Params[0].Name); !had {
-			all = append(all[:len(all):len(all)], r.Params[0])
+			all = append(slices.Clip(all), r.Params[0])
 		}
 		return r.Params[0].Value
 	}
