@@ -29,9 +29,10 @@ type askFlags struct {
 	timings bool
 
 	// Without --stdio:
-	form string
-	ttl  time.Duration
-	wait time.Duration
+	form   string
+	ttl    time.Duration
+	wait   time.Duration
+	labels []string
 }
 
 const askExample = `  tuner ask --stdio branin --min value -p x=-5.0..10.0 -p y=0.0..15.0 -n 50`
@@ -88,6 +89,7 @@ func (f *askFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.stdio, "stdio", false, "answer requests on the standard input and output")
 	fs.StringVarP(&f.form, "output", "o", "json", "without --stdio: how a trial is printed: json, env or args")
 	fs.DurationVar(&f.ttl, "ttl", 24*time.Hour, "without --stdio: hand the trial out again if nothing is heard of it for so long")
+	fs.StringArrayVar(&f.labels, "label", nil, "without --stdio: KEY=VALUE that this machine has, for studies that require it; repeat it")
 	fs.DurationVar(&f.wait, "wait", 0, "without --stdio: wait so long for a trial (default: until there is one, or will be none)")
 	fs.StringArrayVarP(&s.params, "param", "p", nil, "a parameter, NAME=SPEC; repeat it")
 	fs.StringArrayVar(&s.mins, "min", nil, "metric to make small")

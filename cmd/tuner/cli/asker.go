@@ -22,7 +22,7 @@ type engineAsker struct {
 }
 
 func (a engineAsker) Ask(ctx context.Context, study int64, b types.AskBody) (types.AskReply, error) {
-	r, err := a.e.Ask(ctx, types.LeaseRequest{Study: study, Worker: cmp.Or(b.Worker, types.ExecutorAsk), Node: a.node, Key: b.Key,
+	r, err := a.e.Ask(ctx, types.LeaseRequest{Study: study, Worker: cmp.Or(b.Worker, types.ExecutorAsk), Node: a.node, Labels: b.Labels, Key: b.Key,
 		Wait: b.Wait, TTL: b.TTL, Max: b.N})
 	return r.Asked(), err
 }

@@ -23,7 +23,7 @@ import (
 // asking in a shell.
 var (
 	askForms  = []string{"json", "env", "args"}
-	shellOnly = []string{"output", "ttl", "wait"}
+	shellOnly = []string{"output", "ttl", "wait", "label"}
 	// shellToo are the flags of a pipe that belong to a shell as well.
 	shellToo = append([]string{"trials", "quiet"}, shellOnly...)
 )
@@ -128,7 +128,11 @@ const (
 // await asks until there is a trial, or there will be none.
 func (f *askFlags) await(ctx context.Context, st *State, at *site, study trial.Study, n int) (types.AskReply, error) {
 	began := st.Now()
-	body := types.AskBody{N: n, TTL: types.Duration(f.ttl)}
+	labels, err := labelsOf("label", f.labels)
+	if err != nil {
+		return types.AskReply{}, err
+	}
+	body := types.AskBody{N: n, TTL: types.Duration(f.ttl), Labels: labels}
 	for patch := askMoment; ; patch = askPatch {
 		left := patch
 		if f.wait >= 0 {

@@ -210,4 +210,9 @@ func timeOf(t *time.Time) time.Time {
 
 // machineOf is the machine of an attempt: a server marks the names that its
 // callers give (api's nodeSuffix).
-func machineOf(node string) string { return strings.TrimSuffix(node, "/url") }
+func machineOf(node string) string {
+	if node = strings.TrimSuffix(node, "/url"); node == "unknown" { // it did not say
+		return ""
+	}
+	return node
+}
