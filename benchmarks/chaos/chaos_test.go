@@ -276,16 +276,21 @@ func (s *stage) rage(c *client.Client, st types.Study) (queued map[float64]int64
 	queued = map[float64]int64{}
 	var enqueuing sync.WaitGroup
 	defer enqueuing.Wait()
+	once := c.Impatient()
 	enqueuing.Go(func() {
-		for i := 0; ctx.Err() == nil; i++ {
+		key := client.NewKey()
+		for i := 0; ctx.Err() == nil; {
 			x := float64(i+1) / (1 << 20)
-			r, err := c.Control(s.Context(), types.ControlRequest{Study: st.ID, Kind: types.Enqueue, Key: client.NewKey(),
+			r, err := once.Control(s.Context(), types.ControlRequest{Study: st.ID, Kind: types.Enqueue, Key: key,
 				Points: []types.Params{{{Name: "x", Value: x}}}})
-			if err != nil || len(r.Numbers) != 1 {
+			switch {
+			case err == nil && len(r.Numbers) == 1:
+				queued[x] = r.Numbers[0]
+				i, key = i+1, client.NewKey()
+			case types.CodeOf(err) != types.Unavailable: // else it is sent again, under its key
 				s.Errorf("enqueue: %v, %v", r.Numbers, err)
 				return
 			}
-			queued[x] = r.Numbers[0]
 			select {
 			case <-time.After(killGap / 5):
 			case <-ctx.Done():
@@ -372,12 +377,7 @@ func TestChaos(t *testing.T) {
 	}()
 	logs := readLogs(t, s.dir)
 	logs.check(t, db, st.ID)
-	for x, number := range queued {
-		tr, err := db.Trial(t.Context(), st.ID, number)
-		if got, _ := tr.Params.Get("x"); err != nil || got != x {
-			t.Errorf("the point %v was acknowledged as trial %d, which has %v (%v)", x, number, got, err)
-		}
-	}
+	checkQueued(t, db, st.ID, queued)
 	s.report(logs, done, len(queued))
 	if logs.granted == 0 || len(logs.finished) == 0 || done == (harm{}) {
 		t.Error("nothing happened")

@@ -248,3 +248,34 @@ func (o *told) checkLeases(t *testing.T) {
 func (o *told) String() string {
 	return fmt.Sprintf("%d leases, %d reports and %d ends acknowledged, %d calls refused", o.granted, len(o.acknowledged), len(o.finished), o.refused)
 }
+
+// checkQueued: an acknowledged point is the trial that it was acknowledged as,
+// and however often it was sent, there is one of it.
+func checkQueued(t *testing.T, db store.Store, study int64, queued map[float64]int64) {
+	t.Helper()
+	found := map[float64]int64{}
+	for f := (store.TrialFilter{Sort: store.SortNumber}); ; {
+		page, next, err := db.ListTrials(t.Context(), study, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range page {
+			if x.Origin != trial.FromUser {
+				continue
+			}
+			v, _ := x.Params.Get("x")
+			if first, twice := found[v.(float64)]; twice {
+				t.Errorf("the point %v was enqueued as trial %d and as %d", v, first, x.Number)
+			}
+			found[v.(float64)] = x.Number
+		}
+		if f.After = next; next == "" {
+			break
+		}
+	}
+	for x, number := range queued {
+		if got, ok := found[x]; !ok || got != number {
+			t.Errorf("the point %v was acknowledged as trial %d; it is %d, %t", x, number, got, ok)
+		}
+	}
+}
