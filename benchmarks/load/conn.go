@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httputil"
 	"strconv"
 	"time"
@@ -56,6 +57,22 @@ func (c *conn) call(method, path string, body []byte, out any) (time.Duration, e
 		return took, json.Unmarshal(answer, out)
 	}
 	return took, nil
+}
+
+// stream reads a long answer without keeping it, and returns its length.
+func (c *conn) stream(path string) (n int64, err error) {
+	if err := c.send("GET", path, nil); err != nil {
+		return 0, err
+	}
+	defer c.close()
+	resp, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		return 0, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("GET %s: %s", path, resp.Status)
+	}
+	return io.Copy(io.Discard, resp.Body)
 }
 
 // do sends a request; the answer's body is valid until the next.
