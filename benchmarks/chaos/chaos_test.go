@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +24,6 @@ import (
 
 	"github.com/gotuner/tuner/api/client"
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/cmd/tuner/cli"
 	"github.com/gotuner/tuner/internal/failpoint"
 	"github.com/gotuner/tuner/internal/pgtest"
 	"github.com/gotuner/tuner/store/sqlstore"
@@ -36,15 +36,13 @@ var (
 	chaosOn   = flag.String("chaos.on", "sqlite", "sqlite, or postgres: a server of its own")
 )
 
-// The test binary is also the server and the workers.
+// The test binary is also the workers.
 const roleEnv = "CHAOS_ROLE"
 
 var postgres pgtest.Server
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleEnv) {
-	case "server":
-		os.Exit(cli.Main(cli.System()))
 	case "crew":
 		os.Exit(workerMain())
 	}
@@ -70,6 +68,7 @@ type stage struct {
 	*testing.T
 
 	dir, db, token string
+	tuner          string // the program
 	addresses      []string
 	servers        []*process
 	crews          []*process
@@ -103,16 +102,12 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// spawn starts this binary in another role.
-func (s *stage) spawn(role string, env []string, args ...string) *process {
+// spawn starts a process.
+func (s *stage) spawn(bin string, env []string, args ...string) *process {
 	s.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		s.Fatal(err)
-	}
-	p := &process{cmd: exec.Command(self, args...), out: &output{}, ended: make(chan struct{})}
+	p := &process{cmd: exec.Command(bin, args...), out: &output{}, ended: make(chan struct{})}
 	p.cmd.Dir = s.dir
-	p.cmd.Env = append(append(os.Environ(), roleEnv+"="+role, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "TUNER_URL=", "GORACE=atexit_sleep_ms=0"), env...)
+	p.cmd.Env = append(append(os.Environ(), "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "TUNER_URL=", "GORACE=atexit_sleep_ms=0"), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		s.Fatal(err)
@@ -158,7 +153,7 @@ func (s *stage) startServer(i int, armed bool) {
 	if armed {
 		env = []string{fmt.Sprintf("%s=engine.%s_commit:%d", failpoint.Env, []string{"before", "after"}[s.r.IntN(2)], 50+s.r.IntN(500))}
 	}
-	s.servers[i] = s.spawn("server", env, "serve", "--listen", s.addresses[i], "--db", s.db)
+	s.servers[i] = s.spawn(s.tuner, env, "serve", "--listen", s.addresses[i], "--db", s.db)
 }
 
 // dead tells whether a process has ended.
@@ -173,42 +168,55 @@ func (p *process) dead() bool {
 
 func (s *stage) startCrew(i int) {
 	s.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		s.Fatal(err)
+	}
 	name := "crew" + strconv.Itoa(i)
-	s.crews[i] = s.spawn("crew", []string{"CHAOS_NAME=" + name, "CHAOS_SIZE=" + strconv.Itoa(crewSize), "CHAOS_URL=" + s.proxy.url,
+	s.crews[i] = s.spawn(self, []string{roleEnv + "=crew", "CHAOS_NAME=" + name, "CHAOS_SIZE=" + strconv.Itoa(crewSize), "CHAOS_URL=" + s.proxy.url,
 		"CHAOS_TOKEN=" + s.token, "CHAOS_LOG=" + filepath.Join(s.dir, name+".log"), "CHAOS_SEED=" + strconv.FormatUint(s.r.Uint64(), 10)})
 }
 
-var tokenFile = regexp.MustCompile(`\ntoken (\S+)\n.*\n?.*use it:`)
+var announced = regexp.MustCompile(`(?s)url   http://(\S+)\ntoken (\S+)\n.*use it:`)
+
+// up starts a server that is to stay and returns what it announced: its address
+// and the file of the token. Somebody else may have its address for a moment.
+func (s *stage) up(i int) (m []string) {
+	s.Helper()
+	s.startServer(i, false)
+	s.until("the start of a server", func() bool {
+		if s.servers[i].dead() {
+			s.Logf("server %d ended:\n%s", i, tail(s.servers[i].out))
+			s.startServer(i, false)
+		}
+		m = announced.FindStringSubmatch(s.servers[i].out.String())
+		return m != nil
+	})
+	return m
+}
 
 // setUp starts servers, the bad network and the workers of a study.
 func setUp(t *testing.T) (*stage, *client.Client, types.Study) {
 	t.Helper()
 	s := &stage{T: t, dir: t.TempDir(), r: rand.New(rand.NewPCG(*chaosSeed, 0)), servers: make([]*process, servers), crews: make([]*process, crews)}
 	s.db = filepath.Join(s.dir, "chaos.db")
+	s.tuner = filepath.Join(s.dir, "program")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.tuner, "github.com/gotuner/tuner/cmd/tuner")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
 	if *chaosOn == "postgres" {
 		s.db = postgres.DSN(t)
 	}
 	for i := range servers {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		s.addresses = append(s.addresses, "127.0.0.1:0")
+		m := s.up(i)
+		s.addresses[i] = m[1]
+		b, err := os.ReadFile(m[2])
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.addresses = append(s.addresses, l.Addr().String())
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s.startServer(i, false)
-		s.until("the start of a server", func() bool {
-			m := tokenFile.FindStringSubmatch(s.servers[i].out.String())
-			if m != nil && s.token == "" {
-				b, err := os.ReadFile(m[1])
-				if err != nil {
-					t.Fatal(err)
-				}
-				s.token = strings.TrimSpace(string(b))
-			}
-			return m != nil
-		})
+		s.token = strings.TrimSpace(string(b))
 	}
 	var err error
 	if s.proxy, err = newProxy(*chaosSeed, s.addresses...); err != nil {
@@ -244,9 +252,20 @@ func (s *stage) until(what string, done func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			s.Fatalf("%s did not come", what)
+			s.Fatalf("%s did not come:\n%s", what, s.said())
 		}
 	}
+}
+
+// said is the end of what each process has printed.
+func (s *stage) said() string {
+	var b strings.Builder
+	for _, p := range append(slices.Clone(s.servers), s.crews...) {
+		if p != nil {
+			b.WriteString(strings.Join(p.cmd.Args, " ") + ":\n" + tail(p.out))
+		}
+	}
+	return b.String()
 }
 
 // loiterers are callers who begin a request and do not go on.
@@ -343,7 +362,7 @@ func TestChaos(t *testing.T) {
 	for i, p := range s.servers { // the last one
 		p.signal(syscall.SIGKILL)
 		<-p.ended
-		s.startServer(i, false)
+		s.up(i)
 	}
 
 	// No new trials: what there is must come to its end.

@@ -209,7 +209,7 @@ func (o *told) checkEvents(ctx context.Context, t *testing.T, db store.Store, st
 				t.Errorf("event %d: a report of attempt %d of trial %d, of which attempt %d was the last; it ran: %t", e.Seq, r.Attempt, n, started[n], runs[n])
 			}
 			stored[reportPlace{place{n, e.Report.Attempt}, e.Report.Step}] = e.Report.Value
-		case trial.EventCreated, trial.EventSpace, trial.EventStudy:
+		case trial.EventCreated, trial.EventDrawn, trial.EventSpace, trial.EventStudy:
 		}
 		return nil
 	})

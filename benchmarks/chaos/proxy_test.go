@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -44,7 +45,7 @@ type proxy struct {
 	// copies are the requests that are sent again later.
 	copies sync.WaitGroup
 	end    context.CancelFunc
-	life   context.Context //nolint:containedctx // it is as old as the proxy
+	life   context.Context // it is as old as the proxy
 }
 
 func newProxy(seed uint64, backends ...string) (*proxy, error) {
@@ -93,17 +94,17 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case lost:
 		panic(http.ErrAbortHandler)
 	case unheard:
-		_, _, _ = p.send(context.WithoutCancel(r.Context()), r, first, bytes.NewReader(body))
+		_, _ = p.send(context.WithoutCancel(r.Context()), r, first, bytes.NewReader(body))
 		panic(http.ErrAbortHandler)
 	case repeated:
 		copied := r.Clone(p.life)
-		p.copies.Go(func() { _, _, _ = p.send(p.life, copied, second, bytes.NewReader(body)) })
+		p.copies.Go(func() { _, _ = p.send(p.life, copied, second, bytes.NewReader(body)) })
 	case late:
 		copied := r.Clone(p.life)
 		p.copies.Go(func() {
 			select {
 			case <-time.After(wait):
-				_, _, _ = p.send(p.life, copied, second, bytes.NewReader(body))
+				_, _ = p.send(p.life, copied, second, bytes.NewReader(body))
 			case <-p.life.Done():
 			}
 		})
@@ -112,37 +113,42 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fate == slow {
 		in = &dripping{ctx: r.Context(), rest: body, pause: wait / time.Duration(len(body)+1)}
 	}
-	resp, answer, err := p.send(r.Context(), r, first, in)
+	a, err := p.send(r.Context(), r, first, in)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	for k, v := range resp.Header {
-		w.Header()[k] = v
-	}
-	w.WriteHeader(resp.StatusCode)
-	_, _ = w.Write(answer) // who is gone needs no answer
+	maps.Copy(w.Header(), a.header)
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // who is gone needs no answer
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
 }
 
 // send carries a request to a server and reads the whole answer.
-func (p *proxy) send(ctx context.Context, r *http.Request, to int, body io.Reader) (*http.Response, []byte, error) {
+func (p *proxy) send(ctx context.Context, r *http.Request, to int, body io.Reader) (a answer, err error) {
 	out, err := http.NewRequestWithContext(ctx, r.Method, "http://"+p.backends[to]+r.URL.RequestURI(), body)
 	if err != nil {
-		return nil, nil, err
+		return a, err
 	}
 	out.Header = r.Header.Clone()
 	out.ContentLength = r.ContentLength
 	resp, err := p.http.RoundTrip(out)
 	if err != nil {
 		p.away.Add(1)
-		return nil, nil, err
+		return a, err
 	}
-	answer, err := io.ReadAll(resp.Body)
-	return resp, answer, errors.Join(err, resp.Body.Close())
+	a = answer{status: resp.StatusCode, header: resp.Header}
+	a.body, err = io.ReadAll(resp.Body)
+	return a, errors.Join(err, resp.Body.Close())
 }
 
 // dripping is a body that comes byte by byte.
 type dripping struct {
-	ctx   context.Context //nolint:containedctx // a reader has no other way to end
+	ctx   context.Context // a reader has no other way to end
 	rest  []byte
 	pause time.Duration
 }

@@ -69,6 +69,7 @@ func (c *conn) stream(path string) (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	defer func() { _ = resp.Body.Close() }() // the connection ends here
 	if resp.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("GET %s: %s", path, resp.Status)
 	}
@@ -88,20 +89,21 @@ func (c *conn) do(method, path string, body []byte) (status int, answer []byte, 
 
 func (c *conn) send(method, path string, body []byte) (err error) {
 	if c.c == nil {
-		if c.c, err = net.Dial("tcp", c.addr); err != nil {
+		if c.c, err = net.Dial("tcp", c.addr); err != nil { //nolint:gosec // it is a server that was started here
 			return err
 		}
 		c.r = bufio.NewReader(c.c)
 	}
-	b := append(c.out[:0], method...)
-	b = append(append(b, ' '), path...)
-	b = append(append(b, " HTTP/1.1\r\nHost: "...), c.addr...)
-	b = append(append(b, "\r\nAuthorization: Bearer "...), c.token...)
+	b := c.out[:0]
+	for _, part := range []string{method, " ", path, " HTTP/1.1\r\nHost: ", c.addr, "\r\nAuthorization: Bearer ", c.token} {
+		b = append(b, part...)
+	}
 	if body != nil {
 		b = append(b, "\r\nContent-Type: application/json\r\nContent-Length: "...)
 		b = strconv.AppendInt(b, int64(len(body)), 10)
 	}
-	b = append(append(b, "\r\n\r\n"...), body...)
+	b = append(b, "\r\n\r\n"...)
+	b = append(b, body...)
 	c.out = b
 	if err = c.c.SetDeadline(time.Now().Add(patience)); err == nil {
 		_, err = c.c.Write(b)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -63,32 +64,8 @@ func idleOnce(ctx context.Context, b *bench, bin, kind, what string, clients int
 	if err != nil {
 		return err
 	}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	failed := 0
-	for part := range 8 {
-		all.Go(func() {
-			for i := part; i < clients; i += 8 {
-				conns[i] = s.dial()
-				var err error
-				if kind == "lease" {
-					err = conns[i].send("POST", studies+"/load/leases", []byte(`{"wait":"60s","worker":"w`+strconv.Itoa(i)+`"}`))
-				} else {
-					err = conns[i].listen(studies + "/load/events")
-				}
-				if err != nil {
-					mu.Lock()
-					failed++
-					fmt.Println("   ", err)
-					mu.Unlock()
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	if failed > 0 {
-		return fmt.Errorf("%d callers could not wait", failed)
+	if err := callAll(s, conns, kind); err != nil {
+		return err
 	}
 	// Until the memory of all of them is taken, and what was needed to begin is
 	// given back as far as it ever is.
@@ -112,6 +89,27 @@ func idleOnce(ctx context.Context, b *bench, bin, kind, what string, clients int
 	b.goal(what, highest, 220, "MiB", false)
 	fmt.Printf("    %.0f MiB before them; another request took %.1f ms meanwhile\n", before, milli(took))
 	return nil
+}
+
+// callAll sends the requests of all who then wait.
+func callAll(s *server, conns []*conn, kind string) error {
+	const hands = 8
+	var all sync.WaitGroup
+	errs := make([]error, hands)
+	for hand := range hands {
+		all.Go(func() {
+			for i := hand; i < len(conns) && errs[hand] == nil; i += hands {
+				conns[i] = s.dial()
+				if kind == "lease" {
+					errs[hand] = conns[i].send("POST", studies+"/load/leases", []byte(`{"wait":"60s","worker":"w`+strconv.Itoa(i)+`"}`))
+				} else {
+					errs[hand] = conns[i].listen(studies + "/load/events")
+				}
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // listen begins to read a stream of events: its headers have come.

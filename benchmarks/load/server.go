@@ -30,7 +30,8 @@ var announced = regexp.MustCompile(`(?s)url   http://(\S+)\ntoken (\S+)\n.*use i
 // start starts bin as a server of a database and waits until it answers.
 func start(ctx context.Context, bin, db string, args ...string) (*server, error) {
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--db", db}, args...)
-	s := &server{cmd: exec.CommandContext(ctx, bin, args...), ended: make(chan error, 1)}
+	s := &server{cmd: exec.CommandContext(ctx, bin, args...), //nolint:gosec // the user names what is measured
+		ended: make(chan error, 1)}
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = 20 * time.Second
 	home := filepath.Dir(db)

@@ -67,16 +67,16 @@ type record struct {
 
 // add takes the next event; origin is the trial's for EventCreated.
 func (d *digester) add(ev trial.Event, origin trial.Origin) {
-	kind := slices.Index(digestKinds, ev.Kind)
-	if kind < 0 { // a report
+	if ev.Kind == trial.EventReported {
 		return
 	}
+	kind := wordIndex(digestKinds, ev.Kind)
 	b := d.buf
 	if len(b) == 0 {
 		b = append(b, digestForm)
 		d.last = record{}
 	}
-	b = append(b, byte(kind))
+	b = append(b, kind)
 	b = binary.AppendUvarint(b, uint64(ev.Seq-d.last.Seq))
 	b = binary.AppendVarint(b, ev.Trial-d.last.Trial)
 	b = binary.AppendVarint(b, ev.Time.UnixMicro()-microsOf(d.last.Time))

@@ -27,7 +27,9 @@ func someRecords() []record {
 		{Event: trial.Event{Seq: 40, Kind: trial.EventRequeued, Trial: 0, Time: at, Detail: []byte(`{"reason":"x"}`)}},
 		{Event: trial.Event{Seq: 41, Kind: trial.EventFinished, Trial: 0, Time: at, Finish: &trial.Finish{State: types.Pruned, Reason: "r",
 			Step: -1, Duration: 3*time.Second + 1, Values: []float64{math.NaN(), math.Inf(1), 0.1}}}},
-		{Event: trial.Event{Seq: 42, Kind: trial.EventSpace, Trial: -1, Time: at}},
+		{Event: trial.Event{Seq: 41 + 1, Kind: trial.EventDrawn, Trial: 3, Time: at, SpaceVersion: 2, Point: space.Point{0.5, nil}}},
+		{Event: trial.Event{Seq: 41 + 2, Kind: trial.EventDrawn, Trial: 3, Time: at, SpaceVersion: 2}},
+		{Event: trial.Event{Seq: 44, Kind: trial.EventSpace, Trial: -1, Time: at}},
 		{Event: trial.Event{Seq: 1 << 40, Kind: trial.EventCreated, Trial: 1 << 33, Time: at, SpaceVersion: 7, Point: space.Point{}}, origin: trial.FromImport},
 	}
 }
