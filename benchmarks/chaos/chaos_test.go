@@ -42,8 +42,7 @@ const roleEnv = "CHAOS_ROLE"
 var postgres pgtest.Server
 
 func TestMain(m *testing.M) {
-	switch os.Getenv(roleEnv) {
-	case "crew":
+	if os.Getenv(roleEnv) == "crew" {
 		os.Exit(workerMain())
 	}
 	code := m.Run()

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -89,7 +90,7 @@ func (c *conn) do(method, path string, body []byte) (status int, answer []byte, 
 
 func (c *conn) send(method, path string, body []byte) (err error) {
 	if c.c == nil {
-		if c.c, err = net.Dial("tcp", c.addr); err != nil { //nolint:gosec // it is a server that was started here
+		if c.c, err = (&net.Dialer{}).DialContext(context.Background(), "tcp", c.addr); err != nil {
 			return err
 		}
 		c.r = bufio.NewReader(c.c)
