@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +61,7 @@ func (p *Processes) Place(adopted []types.Adopted, slots int) []int {
 	var others []int
 	for i, a := range adopted {
 		// A file that cannot be read leaves what is the case without GPUs.
-		b, _ := os.ReadFile(filepath.Join(cmp.Or(a.Dir, p.attemptDir(a.Lease.Ref)), gpuFile))
+		b, _ := os.ReadFile(filepath.Join(p.attemptDir(a.Lease.Ref), gpuFile))
 		used := strings.TrimSpace(string(b))
 		if used == "" || !put(i, func(s int) bool { d, err := p.device(s); return err == nil && d == used }) {
 			others = append(others, i)

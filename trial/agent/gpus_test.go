@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,7 +41,10 @@ func TestAdoptedTrialsKeepTheirGPUs(t *testing.T) {
 			p := &agent.Processes{Env: env, GPUs: c.gpus, Root: t.TempDir()}
 			var adopted []types.Adopted
 			for i, u := range c.used {
-				a := types.Adopted{Lease: types.Lease{Ref: types.AttemptRef{Trial: int64(i), Attempt: 1}}, Dir: t.TempDir()}
+				a := types.Adopted{Lease: types.Lease{Ref: types.AttemptRef{Trial: int64(i), Attempt: 1}}, Dir: filepath.Join(p.Root, strconv.Itoa(i), "1")}
+				if err := os.MkdirAll(a.Dir, 0o700); err != nil {
+					t.Fatal(err)
+				}
 				if u != "" {
 					if err := os.WriteFile(filepath.Join(a.Dir, "gpu"), []byte(u+"\n"), 0o600); err != nil {
 						t.Fatal(err)

@@ -59,7 +59,10 @@ var _ Launcher = (*Processes)(nil)
 
 // Launch makes the attempt's directories and its command line.
 func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
-	if l.ResumeFrom == "" {
+	if len(l.Texts) != len(l.Params) {
+		return nil, types.Errorf(types.Internal, "the lease has %d texts for %d parameters", len(l.Texts), len(l.Params))
+	}
+	if l.ResumeFrom == "" || p.Served { // a server's word is no place on this machine
 		l.ResumeFrom = p.checkpoint(l.Ref)
 	}
 	t := p.trial(l)
@@ -128,14 +131,16 @@ func (p *Processes) tokenFile(r types.AttemptRef) string {
 
 // Resume watches an attempt that runs already.
 func (p *Processes) Resume(a types.Adopted) (*Job, error) {
-	if err := p.writeToken(a.Lease.Ref); err != nil {
-		return nil, err
+	spec := executor.Spec{ID: p.id(a.Lease.Ref), Ref: a.Lease.Ref, Lease: a.Lease, AttemptDir: p.attemptDir(a.Lease.Ref)}
+	if a.Dir != "" && a.Dir != spec.AttemptDir { // somebody else has used this worker's name
+		return nil, types.Errorf(types.Invalid, "the attempt is said to be in %s, and this worker keeps it in %s", a.Dir, spec.AttemptDir)
 	}
-	if a.Lease.ResumeFrom == "" {
+	if err := p.writeToken(a.Lease.Ref); err != nil && p.Warn != nil { // no reason to end what runs
+		p.Warn(fmt.Sprintf("trial %d cannot report to the server itself any more: %v", a.Lease.Ref.Trial, err))
+	}
+	if a.Lease.ResumeFrom == "" || p.Served {
 		a.Lease.ResumeFrom = p.checkpoint(a.Lease.Ref)
 	}
-	spec := executor.Spec{ID: p.id(a.Lease.Ref), Ref: a.Lease.Ref, Lease: a.Lease,
-		AttemptDir: cmp.Or(a.Dir, p.attemptDir(a.Lease.Ref))}
 	return p.job(spec, p.trial(a.Lease), a.Cursor)
 }
 

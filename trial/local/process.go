@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
@@ -180,6 +181,11 @@ func (m *Machine) Worker(backend agent.Backend, study types.Study, cfg Processes
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range []string{spec.Project, spec.Name} { // which somebody else may have chosen
+		if !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) {
+			return nil, types.Errorf(types.Invalid, "%q is no name that a folder could have", name).WithField("study")
+		}
+	}
 	root := m.StudyDir(spec.Project, spec.Name)
 	state, lock, err := agentDir(root)
 	if err != nil {
@@ -187,7 +193,7 @@ func (m *Machine) Worker(backend agent.Backend, study types.Study, cfg Processes
 	}
 	// An heir is made as the worker itself is, but over the state of the dead.
 	newAgent := func(state string, estate []types.Adopted) (*agent.Agent, *executor.Executor, error) {
-		exec, err := executor.New(executor.Config{Dir: state, Supervisor: cfg.Supervisor, Orphan: m.Orphan, Logger: m.log})
+		exec, err := executor.New(executor.Config{Dir: state, Supervisor: cfg.Supervisor, Orphan: m.Orphan, Root: root, Logger: m.log})
 		if err != nil {
 			return nil, nil, err
 		}

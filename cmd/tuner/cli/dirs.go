@@ -44,6 +44,14 @@ func isStudyDir(spec types.StudySpec, folder string) bool {
 	return ok
 }
 
+// isAttemptDir reports whether the directory of an attempt is one that tuner makes
+// for it. What was run over a server has told the server where; nothing else is
+// opened.
+func isAttemptDir(spec types.StudySpec, a trial.Attempt) bool {
+	_, ok := cutPath(a.Dir, filepath.Join(spec.Project, spec.Name, strconv.FormatInt(a.Trial, 10), strconv.Itoa(a.Number)))
+	return ok && filepath.Clean(a.Dir) == a.Dir
+}
+
 // cutPath cuts the last elements off a path.
 func cutPath(path, tail string) (root string, ok bool) {
 	for tail != "." && tail != "" {

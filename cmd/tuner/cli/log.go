@@ -92,6 +92,13 @@ func (f *logFlags) print(ctx context.Context, st *State, db reader, study trial.
 	if f.stderr {
 		name, other = other, name
 	}
+	if !isAttemptDir(study.Spec, a) {
+		if host, err := os.Hostname(); err == nil && machineOf(a.Node) != host {
+			return f.missing(ctx, st, db, study, a, filepath.Join(a.Dir, name+".log"))
+		}
+		return types.Errorf(types.NotFound, "attempt %d of trial %d is said to be in %s, which is no folder of an attempt", a.Number, a.Trial, printable(a.Dir)).
+			WithRemedy("whoever ran it has told the server so; look for its log there")
+	}
 	path := filepath.Join(a.Dir, name+".log")
 	file, err := os.Open(path)
 	for errors.Is(err, fs.ErrNotExist) && f.follow && !a.State.Finished() {

@@ -40,6 +40,11 @@ type Config struct {
 	// meanwhile, so that others run the same trials. 0 is for ever. It counts for
 	// the supervisor that this executor starts.
 	Orphan time.Duration
+	// Root is the absolute folder that all attempt directories lie below: a handle
+	// that leads elsewhere is Invalid and nothing is looked at or ended there. Set
+	// it where handles come back from somebody who need not be believed; "" believes
+	// them.
+	Root string
 	// Logger gets what is worth knowing but no error of any call. Default: none.
 	Logger *slog.Logger
 }

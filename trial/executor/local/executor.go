@@ -177,7 +177,7 @@ func (e *Executor) Status(ctx context.Context, handles []string) ([]executor.Sta
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		h, err := parseHandle(text)
+		h, err := e.handle(text)
 		if err != nil {
 			return nil, err
 		}
@@ -188,6 +188,21 @@ func (e *Executor) Status(ctx context.Context, handles []string) ([]executor.Sta
 		}
 	}
 	return out, nil
+}
+
+// handle reads a handle that a caller gives.
+func (e *Executor) handle(text string) (handle, error) {
+	h, err := parseHandle(text)
+	if err != nil {
+		return h, err
+	}
+	if e.cfg.Root != "" {
+		rel, err := filepath.Rel(e.cfg.Root, h.Dir)
+		if err != nil || rel == "." || !filepath.IsLocal(rel) || filepath.Clean(h.Dir) != h.Dir {
+			return h, types.Errorf(types.Invalid, "the handle leads to %s, which is not below %s", h.Dir, e.cfg.Root)
+		}
+	}
+	return h, nil
 }
 
 // known returns the status of a watched attempt.
@@ -209,7 +224,7 @@ func (e *Executor) known(dir string) (executor.Status, bool) {
 // Wait implements executor.Executor. An attempt that nobody answers for, as its
 // supervisor was killed, is killed and gone.
 func (e *Executor) Wait(ctx context.Context, text string) (executor.Status, error) {
-	h, err := parseHandle(text)
+	h, err := e.handle(text)
 	if err != nil {
 		return executor.Status{}, err
 	}
@@ -244,7 +259,7 @@ func (e *Executor) Stop(ctx context.Context, text, signal string, grace time.Dur
 	if grace < 0 {
 		return types.Errorf(types.Invalid, "the grace %v is negative", grace).WithField("grace")
 	}
-	h, err := parseHandle(text)
+	h, err := e.handle(text)
 	if err != nil {
 		return err
 	}

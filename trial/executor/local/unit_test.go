@@ -87,6 +87,36 @@ func TestHandles(t *testing.T) {
 	}
 }
 
+// TestHandlesOfOthers: with a root, a handle that somebody made up leads nowhere.
+func TestHandlesOfOthers(t *testing.T) {
+	root := t.TempDir()
+	e, err := New(Config{Dir: filepath.Join(root, ".agents", "0"), Root: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeExecutor(t, e)
+	for _, dir := range []string{"/etc", root, root + "x", filepath.Dir(root), root + "/../other", root + "/3/../../other", root + "/3//1", root + "/3/1/"} {
+		h := handle{Version: 1, Dir: dir, Pid: os.Getpid()}.String()
+		_, statusErr := e.Status(t.Context(), []string{h})
+		_, waitErr := e.Wait(t.Context(), h)
+		for _, err := range []error{statusErr, waitErr, e.Stop(t.Context(), h, "KILL", 0)} {
+			if types.CodeOf(err) != types.Invalid {
+				t.Errorf("a handle to %s: %v", dir, err)
+			}
+		}
+	}
+	if st, err := e.Status(t.Context(), []string{handle{Version: 1, Dir: filepath.Join(root, "3", "1")}.String()}); err != nil || st[0].Phase != executor.Gone {
+		t.Errorf("a handle below the root: %+v, %v", st, err)
+	}
+}
+
+func closeExecutor(t *testing.T, e *Executor) {
+	t.Helper()
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestIdentity: a pid alone does not make a process the attempt's.
 func TestIdentity(t *testing.T) {
 	boot, err := bootID()
