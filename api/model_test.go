@@ -176,37 +176,37 @@ func (w *world) lease() {
 	open := queued > 0 || spent+w.count(types.Running) < w.budget
 	switch {
 	case w.paused:
-		w.expect(r.Status == types.LeaseWait, "paused: %+v", r)
+		w.expectf(r.Status == types.LeaseWait, "paused: %+v", r)
 		return
 	case !open && w.count(types.Running) > 0:
-		w.expect(r.Status == types.LeaseWait, "the last trials run: %+v", r)
+		w.expectf(r.Status == types.LeaseWait, "the last trials run: %+v", r)
 		return
 	case !open:
-		w.expect(r.Status == types.LeaseDone, "all is done: %+v", r)
+		w.expectf(r.Status == types.LeaseDone, "all is done: %+v", r)
 		return
 	}
-	w.expect(r.Status == types.LeaseGranted && len(r.Leases) == 1, "%d queued, %d spent of %d: %+v", queued, spent, w.budget, r)
+	w.expectf(r.Status == types.LeaseGranted && len(r.Leases) == 1, "%d queued, %d spent of %d: %+v", queued, spent, w.budget, r)
 	w.granted(r.Leases[0], worker, queued > 0)
 	again, err := w.client.Lease(w.ctx, req)
 	w.must(err)
-	w.expect(len(again.Leases) == 1 && again.Leases[0].Ref == r.Leases[0].Ref, "the same key was answered by %+v, then %+v", r, again)
+	w.expectf(len(again.Leases) == 1 && again.Leases[0].Ref == r.Leases[0].Ref, "the same key was answered by %+v, then %+v", r, again)
 }
 
 // granted takes a lease into the model.
 func (w *world) granted(l types.Lease, worker string, old bool) {
 	n := l.Ref.Trial
 	if !old {
-		w.expect(n == int64(len(w.trials)), "the new trial has the number %d after %d trials", n, len(w.trials))
+		w.expectf(n == int64(len(w.trials)), "the new trial has the number %d after %d trials", n, len(w.trials))
 		w.trials = append(w.trials, &modelTrial{state: types.Queued})
 	}
-	w.expect(n < int64(len(w.trials)) && w.trials[n].state == types.Queued, "trial %d is handed out", n)
+	w.expectf(n < int64(len(w.trials)) && w.trials[n].state == types.Queued, "trial %d is handed out", n)
 	t := w.trials[n]
-	w.expect(l.Ref.Attempt == len(t.attempts)+1, "attempt %d follows %d attempts", l.Ref.Attempt, len(t.attempts))
+	w.expectf(l.Ref.Attempt == len(t.attempts)+1, "attempt %d follows %d attempts", l.Ref.Attempt, len(t.attempts))
 	t.state = types.Running
 	t.attempts = append(t.attempts, &modelAttempt{ref: l.Ref, worker: worker, expires: time.Now().Add(modelTTL)})
 }
 
-func (w *world) expect(ok bool, format string, args ...any) {
+func (w *world) expectf(ok bool, format string, args ...any) {
 	w.Helper()
 	if !ok {
 		w.Fatalf(format, args...)
@@ -223,7 +223,7 @@ func (w *world) report() {
 		return
 	}
 	w.must(err)
-	w.expect(d.Stop == t.cancelled, "the decision is %+v, cancelled is %v", d, t.cancelled)
+	w.expectf(d.Stop == t.cancelled, "the decision is %+v, cancelled is %v", d, t.cancelled)
 	a.expires = time.Now().Add(modelTTL)
 }
 
@@ -231,13 +231,13 @@ func (w *world) heartbeat() {
 	t, a := w.pick()
 	r, err := w.client.Heartbeat(w.ctx, types.HeartbeatRequest{Worker: a.worker, Beats: []types.Beat{{Ref: a.ref, State: types.AttemptRunning}}})
 	w.must(err)
-	w.expect(len(r.Decisions) == 1, "%d decisions", len(r.Decisions))
+	w.expectf(len(r.Decisions) == 1, "%d decisions", len(r.Decisions))
 	d := r.Decisions[0]
 	if t.running() != a {
-		w.expect(d.Stop && d.Kind == types.StopSuperseded, "a beat without a lease is answered by %+v", d)
+		w.expectf(d.Stop && d.Kind == types.StopSuperseded, "a beat without a lease is answered by %+v", d)
 		return
 	}
-	w.expect(d.Stop == t.cancelled, "the decision is %+v, cancelled is %v", d, t.cancelled)
+	w.expectf(d.Stop == t.cancelled, "the decision is %+v, cancelled is %v", d, t.cancelled)
 	a.expires = time.Now().Add(modelTTL)
 }
 
@@ -262,7 +262,7 @@ func (w *world) finish() {
 	w.must(err)
 	a.ended = &req
 	w.ended(t, outcome, value)
-	w.expect(r.State == t.state, "%s is answered by %+v, want %s", outcome, r, t.state)
+	w.expectf(r.State == t.state, "%s is answered by %+v, want %s", outcome, r, t.state)
 }
 
 // late checks the answer to an end by somebody who holds no lease. It changes
@@ -273,7 +273,7 @@ func (w *world) late(t *modelTrial, a *modelAttempt, o types.Outcome, r types.Fi
 	switch {
 	case last && t.state.Finished(), o == types.OutcomeInterrupted, o == types.OutcomeLost:
 		w.must(err)
-		w.expect(r.State == t.state, "a late end is answered by %+v, the trial is %s", r, t.state)
+		w.expectf(r.State == t.state, "a late end is answered by %+v, the trial is %s", r, t.state)
 	default:
 		w.refused("an end without a lease", err)
 	}
@@ -306,10 +306,10 @@ func (w *world) enqueue() {
 	r, err := w.client.Control(w.ctx, types.ControlRequest{Study: w.study, Kind: types.Enqueue, Key: key, Points: []types.Params{{{Name: "x", Value: 0.25}}}})
 	w.must(err)
 	if known, ok := w.keys[key]; ok {
-		w.expect(slices.Equal(known, r.Numbers), "the key %s gave %v, then %v", key, known, r.Numbers)
+		w.expectf(slices.Equal(known, r.Numbers), "the key %s gave %v, then %v", key, known, r.Numbers)
 		return
 	}
-	w.expect(slices.Equal(r.Numbers, []int64{int64(len(w.trials))}), "the new trial is %v after %d", r.Numbers, len(w.trials))
+	w.expectf(slices.Equal(r.Numbers, []int64{int64(len(w.trials))}), "the new trial is %v after %d", r.Numbers, len(w.trials))
 	w.keys[key] = r.Numbers
 	w.trials = append(w.trials, &modelTrial{state: types.Queued})
 }
@@ -329,7 +329,7 @@ func (w *world) cancel() {
 		w.must(err)
 		t.cancelled = true
 	default:
-		w.expect(types.CodeOf(err) == types.Conflict, "a trial that is %s was cancelled: %v", t.state, err)
+		w.expectf(types.CodeOf(err) == types.Conflict, "a trial that is %s was cancelled: %v", t.state, err)
 	}
 }
 
@@ -386,15 +386,15 @@ func (w *world) check() {
 		types.Infeasible: c.Infeasible, types.Cancelled: c.Cancelled, types.Pruned: c.Pruned, types.Paused: c.Paused,
 	}
 	maps.DeleteFunc(got, func(_ types.State, n int64) bool { return n == 0 })
-	w.expect(maps.Equal(got, want), "the counts are %v, the model has %v", got, want)
+	w.expectf(maps.Equal(got, want), "the counts are %v, the model has %v", got, want)
 	page, err := w.client.ListTrials(w.ctx, w.study, client.TrialQuery{Limit: 1000})
 	w.must(err)
-	w.expect(len(page.Trials) == len(w.trials), "%d trials, the model has %d", len(page.Trials), len(w.trials))
+	w.expectf(len(page.Trials) == len(w.trials), "%d trials, the model has %d", len(page.Trials), len(w.trials))
 	for i, tr := range page.Trials {
 		t := w.trials[i]
-		w.expect(tr.Number == int64(i) && tr.State == t.state, "trial %d is %s, the model has %d: %s", tr.Number, tr.State, i, t.state)
+		w.expectf(tr.Number == int64(i) && tr.State == t.state, "trial %d is %s, the model has %d: %s", tr.Number, tr.State, i, t.state)
 		if t.state == types.Completed {
-			w.expect(tr.Metrics["loss"] == t.value, "trial %d has %v, the model %v", i, tr.Metrics, t.value)
+			w.expectf(tr.Metrics["loss"] == t.value, "trial %d has %v, the model %v", i, tr.Metrics, t.value)
 		}
 	}
 }
