@@ -68,10 +68,10 @@ type climber struct {
 
 	// With promotion: its target is rung level, beyond the last of them the end;
 	// it waits there; kept and keptHighest are its results and highest step at
-	// the last pause, which a lost attempt does not take back.
+	// the last pause, to which a lost attempt takes it back.
 	level       int
 	waits       bool
-	kept        int
+	kept        []result
 	keptHighest int64
 }
 
@@ -170,10 +170,13 @@ func (h *halving) climb(e trial.Event) {
 		}
 	case trial.EventRequeued:
 		if t != nil {
-			for i, r := range t.results[t.kept:] {
-				t.rungs[t.kept+i].remove(r.value)
+			for i, r := range t.results {
+				t.rungs[i].remove(r.value)
 			}
-			t.results, t.highest = t.results[:t.kept], t.keptHighest
+			for i, r := range t.kept {
+				t.rungs[i].add(r.value)
+			}
+			t.results, t.highest = slices.Clone(t.kept), t.keptHighest
 		}
 	case trial.EventStarted:
 		if t != nil && t.waits {

@@ -49,7 +49,7 @@ func (h *promoting) Decide(r trial.Report) Decision {
 
 // pause lets t wait at its level.
 func (t *climber) pause() {
-	t.kept, t.keptHighest = len(t.results), t.highest
+	t.kept, t.keptHighest = slices.Clone(t.results), t.highest
 	if t.waits || t.level >= len(t.results) {
 		return
 	}
