@@ -141,7 +141,7 @@ func at(events []trial.Event, rung int64) (steps map[int64]int64, values map[int
 			if s, reached := steps[e.Trial]; !reached && r.Step >= rung || reached && s == r.Step {
 				steps[e.Trial], values[e.Trial] = r.Step, r.Value
 			}
-		case trial.EventCreated, trial.EventDrawn, trial.EventStarted, trial.EventSpace, trial.EventStudy:
+		case trial.EventCreated, trial.EventDrawn, trial.EventStarted, trial.EventPaused, trial.EventSpace, trial.EventStudy:
 		}
 	}
 	return steps, values

@@ -15,8 +15,8 @@ import (
 // Walk through the values of the trial in the order of steps, NaN left out. The
 // first is the mark; a value that is better than the mark by more than
 // min_delta becomes the mark. With s the highest reported step, the trial has
-// run out of patience if s >= warmup and the mark is at least steps steps
-// before s. Then the rule named by of, with its default settings, is asked
+// run out of patience if s >= warmup and the mark lies at least the setting
+// steps before s. Then the rule named by of, with its default settings, is asked
 // about the report, and its answer holds; of=none always ends the trial.
 //
 // A pruned trial is never the best of a study, so of=none can throw away the

@@ -3,6 +3,7 @@ package earlystop_test
 import (
 	"maps"
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -62,7 +63,7 @@ func promoteFromScratch(events []trial.Event, rungs []int64, eta, least int, las
 		}
 	}
 	for _, lastly := range []bool{false, last} {
-		for k := len(rungs) - 1; k >= 0; k-- {
+		for k := range slices.Backward(rungs) {
 			all, promoted := []float64{}, 0
 			best, value := int64(-1), 0.0
 			for _, n := range order {

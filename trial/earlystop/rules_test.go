@@ -31,7 +31,8 @@ func TestThresholdConforms(t *testing.T) {
 			if last < w || len(steps) > 1 && steps[len(steps)-2] >= (last-w)/i*i+w {
 				return earlystop.Decision{}
 			}
-			v, what := own[last], ""
+			v := own[last]
+			var what string
 			switch {
 			case !s.Auto("lower") && v < s.Float("lower"):
 				what = fmt.Sprintf("is below %g", s.Float("lower"))

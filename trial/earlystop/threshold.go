@@ -69,7 +69,7 @@ func (t *threshold) Decide(r trial.Report) Decision {
 		return Decision{}
 	}
 	v := t.signed(c.values[c.highest])
-	text := ""
+	var text string
 	switch {
 	case v < t.lower:
 		text = fmt.Sprintf("is below %g", t.lower)

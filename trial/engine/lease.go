@@ -132,7 +132,7 @@ func (s *study) next(ctx context.Context, tx *txn) (*liveTrial, types.LeaseStatu
 	if len(s.queue) > 0 {
 		return s.live[s.queue[0]], types.LeaseGranted, "", nil
 	}
-	if lt := s.promote(tx, false); lt != nil {
+	if lt := s.promote(false); lt != nil {
 		return lt, types.LeaseGranted, "", nil
 	}
 	if reason := s.spent(); reason != "" {

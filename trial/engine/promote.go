@@ -70,6 +70,16 @@ func (s *study) pause(tx *txn, lt *liveTrial, given map[string]types.Float) bool
 	return true
 }
 
+func restedOf(ev trial.Event) (d rested, err error) {
+	if err := json.Unmarshal(ev.Detail, &d); err != nil {
+		return d, types.Errorf(types.Internal, "stored event %d: %w", ev.Seq, err)
+	}
+	return d, nil
+}
+
+// primary is the metric of the first objective.
+func (s *study) primary() string { return s.st.Spec.Objectives[0].Metric }
+
 // finish is the form in which algorithms are told.
 func (d *rested) finish() *trial.Finish {
 	f := &trial.Finish{State: types.Pruned, Step: d.Step}
@@ -113,7 +123,7 @@ func copySeries(m map[string]*series) map[string]*series {
 
 // promote makes the paused trial that should go on the next of the queue, and
 // returns it; nil if there is none.
-func (s *study) promote(tx *txn, last bool) *liveTrial {
+func (s *study) promote(last bool) *liveTrial {
 	p, ok := s.stopper.(earlystop.Promoter)
 	if !ok || s.counts.Paused == 0 {
 		return nil
@@ -133,7 +143,7 @@ func (s *study) promote(tx *txn, last bool) *liveTrial {
 // go on once nothing else runs, then the study is over.
 func (s *study) lastly(tx *txn, reason string) (*liveTrial, types.LeaseStatus, string, error) {
 	if s.counts.Running == 0 && s.overspent() == "" {
-		if lt := s.promote(tx, true); lt != nil {
+		if lt := s.promote(true); lt != nil {
 			return lt, types.LeaseGranted, "", nil
 		}
 	}
@@ -201,10 +211,13 @@ func (r *rests) told(ev trial.Event) []trial.Event {
 }
 
 // shadows follow, while a study is loaded, what its unfinished trials had at
-// their last pause.
+// their last pause. A nil map follows nothing.
 type shadows map[int64]*liveTrial
 
 func (h shadows) follow(ev trial.Event, primary string) error {
+	if h == nil {
+		return nil
+	}
 	lt := h[ev.Trial]
 	switch ev.Kind {
 	case trial.EventCreated:
@@ -214,9 +227,9 @@ func (h shadows) follow(ev trial.Event, primary string) error {
 			lt.add(ev.Report.Metric, ev.Report.Step, ev.Report.Value)
 		}
 	case trial.EventPaused:
-		var d rested
-		if err := json.Unmarshal(ev.Detail, &d); err != nil {
-			return types.Errorf(types.Internal, "stored event %d: %w", ev.Seq, err)
+		d, err := restedOf(ev)
+		if err != nil {
+			return err
 		}
 		if lt != nil {
 			lt.rest(d)

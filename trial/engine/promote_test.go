@@ -34,7 +34,7 @@ func train(t *testing.T, e *engine.Engine, study int64, between func(i int) *eng
 	t.Helper()
 	ctx := context.Background()
 	at := map[int64]int64{}
-	for i := 0; i < 100; i++ {
+	for i := range 100 {
 		if between != nil {
 			e = between(i)
 		}

@@ -194,17 +194,15 @@ func (r *replayer) event(rec record) error {
 	case trial.EventSpace:
 		return nil
 	case trial.EventPaused:
-		var d rested
-		if err := json.Unmarshal(ev.Detail, &d); err != nil {
-			return types.Errorf(types.Internal, "stored event %d: %w", ev.Seq, err)
+		d, err := restedOf(ev)
+		if err != nil {
+			return err
 		}
 		ev.Finish = d.finish()
 	case trial.EventReported, trial.EventRequeued:
 	}
-	if r.shadows != nil {
-		if err := r.shadows.follow(ev, r.st.Spec.Objectives[0].Metric); err != nil {
-			return err
-		}
+	if err := r.shadows.follow(ev, r.primary()); err != nil {
+		return err
 	}
 	r.stopper.Observe(ev) // curves can be compared whatever the space
 	if ev.Kind != trial.EventReported && !r.hidden[ev.Trial] {

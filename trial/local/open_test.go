@@ -265,7 +265,7 @@ func checkDraws(t *testing.T, db store.Store, given map[int64]types.Params) {
 			if s := ev.Finish.State; s == types.Completed || s == types.Pruned {
 				ev.Finish.Values = []float64{se.Metrics["loss"]}
 			}
-		case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventStudy:
+		case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventPaused, trial.EventStudy:
 		}
 		if ev.Point != nil {
 			r.points[ev.Trial], r.made[ev.Trial] = ev.Point, r.now

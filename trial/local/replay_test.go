@@ -166,7 +166,7 @@ func checkReplay(t *testing.T, db store.Store) {
 			if s := ev.Finish.State; s == types.Completed || s == types.Pruned {
 				ev.Finish.Values = []float64{se.Metrics["loss"]}
 			}
-		case trial.EventDrawn, trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventSpace, trial.EventStudy:
+		case trial.EventDrawn, trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventPaused, trial.EventSpace, trial.EventStudy:
 		}
 		sg.Observe([]trial.Event{ev})
 		return nil

@@ -242,7 +242,8 @@ func showLengths(b *strings.Builder, p planned) {
 			}
 			grouped = append(grouped, sum)
 		}
-		rows = append(grouped, rows[len(rows)-1])
+		grouped = append(grouped, rows[len(rows)-1])
+		rows = grouped
 		b.WriteString("up to that many steps:\n")
 	}
 	for _, l := range rows {

@@ -199,7 +199,7 @@ func Curves(events []trial.Event) (curves map[int64]map[int64]float64, states ma
 			}
 		case trial.EventFinished:
 			states[e.Trial] = e.Finish.State
-		case trial.EventDrawn, trial.EventSpace, trial.EventStudy:
+		case trial.EventDrawn, trial.EventPaused, trial.EventSpace, trial.EventStudy:
 		}
 	}
 	return curves, states
@@ -227,7 +227,7 @@ func Open(cfg earlystop.Config, events []trial.Event) bool {
 			most = max(most, len(busy))
 		case trial.EventRequeued, trial.EventFinished:
 			delete(busy, e.Trial)
-		case trial.EventCreated, trial.EventDrawn, trial.EventReported, trial.EventSpace, trial.EventStudy:
+		case trial.EventCreated, trial.EventDrawn, trial.EventReported, trial.EventPaused, trial.EventSpace, trial.EventStudy:
 		}
 	}
 	return completed >= int64(most)
