@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -255,6 +256,11 @@ func TestTheFirstToken(t *testing.T) {
 	if got := ask(string(made)); got != http.StatusOK {
 		t.Errorf("the other token is answered by %d", got)
 	}
+	l.run(l.command("token", "ls", "--url", server.url)).exits(2)
+	inShell := l.command("token", "ls")
+	inShell.Env = append(slices.DeleteFunc(inShell.Env, func(v string) bool { return strings.HasPrefix(v, "TUNER_DB=") }), "TUNER_URL="+server.url)
+	inShell.Args = append(inShell.Args, "--db", l.db)
+	l.run(inShell).exits(0)
 	l.run(l.command("token", "create", "other", "--role", "admin", "--out", other+"2")).exits(2) // the name is taken
 	if _, err := os.Stat(other + "2"); err == nil {
 		t.Error("a file was left for a token that was not made")

@@ -38,6 +38,16 @@ hash; what create writes is the only copy.`,
 	return c
 }
 
+// tokensHere turns to the database, also in a shell that is set up to use the
+// server.
+func tokensHere(c *cobra.Command, db *dbFlags) error {
+	if c.Flags().Changed("url") {
+		return usagef("tokens are made in the server's database, not over HTTP").WithField("--url").WithRemedy("run it where the server runs; --db names another database")
+	}
+	db.here = true
+	return nil
+}
+
 // newToken is a token to make.
 type newToken struct {
 	name, role, owner string
@@ -64,6 +74,9 @@ if there is none. tuner help security has more.`,
   tuner token create gpu-box --role worker --project vision --project speech --out gpu-box.token`,
 		Args: wantArgs(1, 1, "token create NAME --role ROLE --out FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := tokensHere(c, db); err != nil {
+				return err
+			}
 			t.name = args[0]
 			made, err := t.token()
 			if err != nil {
@@ -197,6 +210,9 @@ func tokenLsCommand(st *State, db *dbFlags) *cobra.Command {
 		Short: "List the tokens, which themselves are not kept",
 		Args:  wantArgs(0, 0, "token ls"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := tokensHere(c, db); err != nil {
+				return err
+			}
 			return db.reading(c.Context(), func(s store.Store) error {
 				all, err := s.ListTokens(c.Context(), "")
 				if err != nil {
@@ -257,6 +273,9 @@ func tokenRevokeCommand(st *State, db *dbFlags) *cobra.Command {
 		Short: "Make a token useless; a running server notices within seconds",
 		Args:  wantArgs(1, 1, "token revoke NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := tokensHere(c, db); err != nil {
+				return err
+			}
 			return db.reading(c.Context(), func(s store.Store) error {
 				if err := s.DropToken(c.Context(), "default", args[0]); err != nil {
 					return err
