@@ -17,7 +17,7 @@ func TestTheClientTrustsOneKey(t *testing.T) {
 	}
 	get := func(cfg *tls.Config) error {
 		c := &http.Client{Transport: &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: true}}
-		resp, err := c.Get(server.URL) //nolint:noctx // a test
+		resp, err := c.Get(server.URL)
 		if err == nil {
 			err = resp.Body.Close()
 		}

@@ -130,7 +130,8 @@ func (f *listenFlags) open(addr net.Addr, keyPath string, now time.Time, log *sl
 // on: that address, or for all addresses the machine's name and each of them. A
 // number in Host is no risk, for no page of a foreign name can send it.
 func reachedAs(host string) ([]string, error) {
-	if a, err := netip.ParseAddr(host); host != "" && (err != nil || !a.IsUnspecified()) {
+	a, notIP := netip.ParseAddr(host)
+	if all := host == "" || notIP == nil && a.IsUnspecified(); !all {
 		return []string{strings.ToLower(host)}, nil
 	}
 	name, err := os.Hostname()
