@@ -228,6 +228,9 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.drain(errDraining())
 	s.connections.none(ctx, lastRequests)
 	err := s.http.Shutdown(ctx)
+	if errors.Is(err, net.ErrClosed) { // the listener was closed by Serve, a moment before
+		err = nil
+	}
 	ended := make(chan struct{})
 	go func() { s.streams.Wait(); close(ended) }()
 	select {
