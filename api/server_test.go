@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/docs/guide"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial/local"
 )
@@ -475,5 +476,19 @@ func TestOpenAPI(t *testing.T) {
 	}
 	if strings.Contains(string(golden), "ErrorModel") || strings.Contains(string(golden), "$schema") {
 		t.Error("the document has huma's own error or links")
+	}
+}
+
+// TestGuideHasAllRoutes: the table of requests in the guide is whole.
+func TestGuideHasAllRoutes(t *testing.T) {
+	page, err := guide.Page("api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := strings.NewReplacer(studiesPath, "studies", projectPath, "..", "{study}", "S", "{number}", "N", "{attempt}", "A", "{profile}", "PROFILE")
+	for id, op := range described(New(Config{})) {
+		if !strings.Contains(page.Text, "`"+short.Replace(op)+"`") {
+			t.Errorf("the guide lacks %s: `%s`", id, short.Replace(op))
+		}
 	}
 }
