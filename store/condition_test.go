@@ -68,3 +68,32 @@ func FuzzConditions(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCursor: whatever comes as a cursor is refused, or is one that is written
+// as it was read.
+func FuzzCursor(f *testing.F) {
+	for _, s := range []string{"number:n:1", "metric:v:1:3ff0000000000000", "finished-desc:v:7:12", "param:v:1:MS4w", "param:v:0:ImEi", "param:n:3", "metric:x:2", ":::", "param:v:1:"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, after string) {
+		for _, desc := range []bool{false, true} {
+			for _, sort := range []store.TrialSort{store.SortNumber, store.SortMetric, store.SortFinished, store.SortParam} {
+				filter := store.TrialFilter{Sort: sort, Metric: "m", Param: "p", Desc: desc, After: after}
+				at, err := filter.Normalise()
+				if err != nil {
+					if types.CodeOf(err) != types.Invalid {
+						t.Errorf("%q: %v", after, err)
+					}
+					continue
+				}
+				if after == "" {
+					continue
+				}
+				filter.After = filter.Encode(at)
+				if again, err := filter.Normalise(); err != nil || !cmp.Equal(at, again) {
+					t.Errorf("%q is %+v, and %q is %+v, %v", after, at, filter.After, again, err)
+				}
+			}
+		}
+	})
+}
