@@ -1,7 +1,11 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,6 +88,38 @@ func TestComponents(t *testing.T) {
 		}
 		if defaults != 1 || len(list.Components) < 4 {
 			t.Errorf("%s: %d components, %d of them the default", path, len(list.Components), defaults)
+		}
+	}
+}
+
+// TestDocs: the page names every operation and every schema that it links to,
+// and loads nothing.
+func TestDocs(t *testing.T) {
+	f := newFixture(t)
+	status, header, b := f.do(http.MethodGet, "/docs", "", nil)
+	page := string(b)
+	csp := header.Get("Content-Security-Policy")
+	if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/html") || !strings.HasPrefix(csp, "default-src 'none'; style-src 'sha256-") {
+		t.Fatalf("%d %s", status, header)
+	}
+	style := page[strings.Index(page, "<style>")+len("<style>") : strings.Index(page, "</style>")]
+	hash := sha256.Sum256([]byte(style))
+	if !strings.Contains(csp, "'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'") {
+		t.Error("the browser would not apply the style")
+	}
+	for id := range described(f.server) {
+		if !strings.Contains(page, `id="`+id+`"`) {
+			t.Errorf("the page lacks %s", id)
+		}
+	}
+	for _, link := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		if to, ok := strings.CutPrefix(link[1], "#"); !ok || !strings.Contains(page, `id="`+strings.ReplaceAll(to, "%20", " ")+`"`) {
+			t.Errorf("the link %s leads nowhere on the page", link[1])
+		}
+	}
+	for _, bad := range []string{"<script", "src=", "http://", "https://", "@import", "url("} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page has %s", bad)
 		}
 	}
 }

@@ -84,6 +84,7 @@ var operations = map[string]access{
 	"openProject":  {needs: administer},
 	"algorithms":   {needs: hello},
 	"stoppers":     {needs: hello},
+	"docs":         {needs: hello, attempt: true},
 	"signal":       {needs: read, attempt: true},
 
 	"listWorkers": {needs: read},

@@ -91,7 +91,7 @@ func TestTheTokenOfAnAttempt(t *testing.T) {
 
 	body := `{"reports":[{"metric":"loss","step":1,"value":0.25}]}`
 	draw := `{"parameters":[{"name":"x","type":"float","low":0.0,"high":1.0}]}`
-	may := map[string]string{"info": "", "openapi": "", "trial": "", "reports": "", "signal": "", "report": body, "extend": draw}
+	may := map[string]string{"info": "", "openapi": "", "trial": "", "reports": "", "signal": "", "docs": "", "report": body, "extend": draw}
 	for id, op := range described(f.server) {
 		method, path, _ := strings.Cut(op, " ")
 		for _, at := range [][4]string{{"default", "s", "0", "1"}, {"default", "s", "1", "1"}, {"default", "s", "0", "2"}, {"default", "other", "0", "1"}, {"none", "s", "0", "1"}, {"default", "none", "0", "1"}} {

@@ -201,6 +201,7 @@ func (s *Server) routes() {
 	s.exportRoutes()
 	s.projectRoutes()
 	s.componentRoutes()
+	s.docsRoutes()
 }
 
 // Handler is the server without a listener.
