@@ -41,7 +41,7 @@ type eventsInput struct {
 	Limit   int               `query:"limit" minimum:"1" maximum:"5000" default:"1000" doc:"Most events of a page (not of a stream)"`
 	Wait    string            `query:"wait" maxLength:"32" doc:"How long to wait for the first event of a page, such as 30s (not of a stream)"`
 	Same    int64             `query:"study" minimum:"0" doc:"The ID that the study must have; 0 is any"`
-	LastID  string            `header:"Last-Event-ID" maxLength:"20" doc:"As after, and before it: clients of streams send it when they connect again"`
+	LastID  string            `header:"Last-Event-ID" maxLength:"20" doc:"As after, and before it: clients of streams send it when they connect again"` //nolint:tagliatelle // the header's name
 	Accepts string            `header:"Accept" doc:"text/event-stream for a stream, else a page"`
 }
 
@@ -331,7 +331,7 @@ func frameOf(e *store.StoredEvent) (frame, error) {
 
 // eventOf is an event as a client sees it.
 func eventOf(e *store.StoredEvent) types.Event {
-	v := types.Event{Seq: e.Seq, Kind: types.EventKind(e.Kind), Time: e.Time, Detail: json.RawMessage(e.Detail)}
+	v := types.Event{Seq: e.Seq, Kind: types.EventKind(e.Kind), Time: e.Time, Detail: e.Detail}
 	if n := e.Event.Trial; n >= 0 {
 		v.Trial = &n
 	}

@@ -125,6 +125,7 @@ func TestEvents(t *testing.T) {
 			if e.Metric != "loss" || *e.Step != 1 || *e.Value != 7 || e.Attempt != 1 {
 				t.Errorf("reported: %+v", e)
 			}
+		case types.EventStarted, types.EventDrawn, types.EventRequeued, types.EventSpace, types.EventStudy:
 		case types.EventFinished:
 			if e.State != types.Completed || e.Metrics["loss"] != 0.5 {
 				t.Errorf("finished: %+v", e)

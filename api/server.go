@@ -32,19 +32,29 @@ const Version = 1
 // Engine is what the server puts on the network. engine.Engine implements it.
 type Engine interface { //nolint:interfacebloat // it is all that an engine does for callers
 	agent.Backend
+	Teller
+	Owner
 	Open(ctx context.Context, spec types.StudySpec, how engine.Opening) (types.Study, error)
 	Study(ctx context.Context, id int64) (types.Study, error)
 	Trial(ctx context.Context, study, number int64) (types.Trial, error)
 	Extend(ctx context.Context, req types.ExtendRequest) (types.ExtendReply, error)
 	Control(ctx context.Context, req types.ControlRequest) (types.ControlReply, error)
+}
+
+// Teller is the part of Engine for programs that hold no lease, or only look.
+type Teller interface {
 	Ask(ctx context.Context, req types.LeaseRequest) (types.LeaseReply, error)
 	Tell(ctx context.Context, req types.TellRequest) (types.FinishReply, error)
 	ReportAsked(ctx context.Context, req types.ReportAskedRequest) (types.Decision, error)
+	Signal(ctx context.Context, study, number int64, attempt int, wait time.Duration) (types.Signal, error)
+}
+
+// Owner is the part of Engine about what this process has of the studies.
+type Owner interface {
 	// Owns and Elsewhere tell which process has a study; see Peers.
 	Owns(id int64) bool
 	Elsewhere(ctx context.Context, id int64) (owner, addr string, err error)
 	Yield(ctx context.Context, id, events int64) (given bool, err error)
-	Signal(ctx context.Context, study, number int64, attempt int, wait time.Duration) (types.Signal, error)
 	Totals() engine.Totals
 	// Watch returns a channel that is closed when something of the study has been
 	// stored; nil if that is not heard of here.

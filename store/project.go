@@ -8,6 +8,13 @@ import (
 	"github.com/gotuner/tuner/api/types"
 )
 
+// Access is what only servers need: whose is what, and who may use it.
+type Access interface {
+	Tokens
+	Workers
+	Projects
+}
+
 // Projects are the owners of studies, tokens and workers.
 type Projects interface {
 	// AddProject makes a project; created is false if it was there already. Making

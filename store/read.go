@@ -112,8 +112,9 @@ func (f *TrialFilter) CursorAt(p Phase, t *trial.Trial) Cursor {
 			c.Value = t.Metrics[f.Metric]
 		case SortParam:
 			c.Param, _ = t.Params.Get(f.Param)
-		default:
+		case SortFinished:
 			c.Time = t.Finished.UnixMicro()
+		case SortNumber: // has no values
 		}
 	}
 	return c
@@ -124,6 +125,7 @@ func (f *TrialFilter) Encode(c Cursor) string {
 	s := fmt.Sprintf("%s:%c:%d", f.order(), c.Phase, c.Number)
 	if c.Phase == ByValue {
 		switch f.Sort {
+		case SortNumber, SortFinished:
 		case SortMetric:
 			return s + ":" + strconv.FormatUint(math.Float64bits(c.Value), 16)
 		case SortParam:

@@ -33,9 +33,7 @@ type Store interface {
 	Trials
 	History
 	Commands
-	Tokens
-	Workers
-	Projects
+	Access
 	// Close waits for writes under way and releases everything.
 	Close() error
 }

@@ -1,8 +1,8 @@
 package sqlstore_test
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,7 +56,7 @@ func TestColumnsAreMadeAndKept(t *testing.T) {
 	want(39, 5*6)
 	add(9)
 	want(47, 7*6)
-	for _, data := range []string{"", "\x01", "\x02" + fmt.Sprint(make([]byte, 80)), "\x01" + string(make([]byte, 63)) + "\xff", "\x01\x03\x03\x03\x03\x03\x03\x03" + string(make([]byte, 56))} {
+	for _, data := range []string{"", "\x01", "\x02" + strings.Repeat("x", 80), "\x01" + strings.Repeat("\x00", 63) + "\xff", "\x01\x03\x03\x03\x03\x03\x03\x03" + strings.Repeat("\x00", 56)} {
 		sqlstore.SpoilBlocks(t, s, data)
 		want(47, 7*6)
 		want(47, 7*6)

@@ -339,8 +339,7 @@ func (x *selection) checked(some []entry) ([]entry, error) {
 func (x *selection) walk(from store.Cursor, take func([]entry) (more bool, err error)) error {
 	switch {
 	case x.filter.Sort == store.SortNumber:
-		_, err := x.byNumber(from, x.set, take)
-		return err
+		return x.byNumber(from, x.set, take)
 	case x.filter.Sort == store.SortParam:
 		return x.byParam(from, take)
 	case x.set.count() <= fewTrials:
@@ -359,7 +358,7 @@ func (x *selection) walk(from store.Cursor, take func([]entry) (more bool, err e
 }
 
 // byNumber walks a set by number, as the phase ByNumber.
-func (x *selection) byNumber(from store.Cursor, set bitmap, take func([]entry) (bool, error)) (more bool, err error) {
+func (x *selection) byNumber(from store.Cursor, set bitmap, take func([]entry) (bool, error)) error {
 	i, step := 0, 1
 	if x.filter.Desc {
 		i, step = x.n-1, -1
@@ -376,11 +375,11 @@ func (x *selection) byNumber(from store.Cursor, set bitmap, take func([]entry) (
 			}
 		}
 		if more, err := take(some); err != nil || !more {
-			return false, err
+			return err
 		}
 		size = min(2*size, walkedAtOnce)
 	}
-	return true, nil
+	return nil
 }
 
 // compare is the order of two entries of the phase ByValue.
@@ -423,8 +422,7 @@ func (x *selection) byParam(from store.Cursor, take func([]entry) (bool, error))
 			from = store.Cursor{Phase: store.ByNumber, Start: true}
 		}
 	}
-	_, err := x.byNumber(from, none, take)
-	return err
+	return x.byNumber(from, none, take)
 }
 
 // smallest returns the first entries by value after from, in order.

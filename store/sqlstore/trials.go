@@ -179,7 +179,7 @@ func (s *Store) pageByNumber(db *gorm.DB, study int64, f *store.TrialFilter, at 
 				WHERE m.study_id = trials.study_id AND m.trial = trials.number AND m.metric = ?)`, f.Metric)
 		case store.SortFinished:
 			q = q.Where("finished IS NULL")
-		case store.SortNumber:
+		case store.SortNumber, store.SortParam: // by a parameter is not indexed
 		}
 		if f.Desc {
 			q = q.Order("number DESC")
