@@ -221,11 +221,18 @@ func (q *kernels) at(x float64, k int) float64 {
 	return q.tabulated(int(q.shape[k]))
 }
 
-// tables hold the log masses of the values met since the kernels were built, by
-// shape: few different values occur among the candidates.
+// tables hold the log masses of values, by shape: few different values occur
+// among the candidates, and most shapes of a model were in the one before, so
+// that masses are kept from model to model.
 type tables struct {
+	shapes  []shape // for which the masses are, but for categorical dimensions
+	narrow  float64
 	byValue []table
 	current int
+	oldest  int // is overwritten next
+
+	from []int32   // by shape: where it was before; -1 nowhere
+	mass []float64 // memory for the next row
 }
 
 type table struct {
@@ -237,12 +244,50 @@ type table struct {
 // maxTables is how many values are remembered.
 const maxTables = 32
 
-// forget empties the tables.
-func (q *kernels) forget() { q.tables.byValue = q.tables.byValue[:0] }
+// follow makes the tables those of shapes, whose masses are computed with limit
+// narrow. Shapes are in the order of their means, but for the last, the prior's.
+func (t *tables) follow(shapes []shape, narrow float64) {
+	if t.narrow != narrow {
+		t.narrow, t.shapes, t.byValue, t.oldest = narrow, t.shapes[:0], t.byValue[:0], 0
+	}
+	if slices.Equal(t.shapes, shapes) {
+		return
+	}
+	t.from = slices.Grow(t.from[:0], len(shapes))[:len(shapes)]
+	i, last := 0, len(shapes)-1
+	for k := range shapes[:last] {
+		s := &shapes[k]
+		for i < len(t.shapes)-1 && t.shapes[i].mean < s.mean {
+			i++
+		}
+		t.from[k] = -1
+		for j := i; j < len(t.shapes)-1 && t.shapes[j].mean == s.mean; j++ {
+			if t.shapes[j].inverse == s.inverse {
+				t.from[k] = int32(j)
+				break
+			}
+		}
+	}
+	t.from[last] = -1
+	if old := len(t.shapes) - 1; old >= 0 && t.shapes[old] == shapes[last] {
+		t.from[last] = int32(old)
+	}
+	for k := range t.byValue {
+		e := &t.byValue[k]
+		row := slices.Grow(t.mass[:0], len(shapes))[:len(shapes)]
+		for h, at := range t.from {
+			if row[h] = math.NaN(); at >= 0 {
+				row[h] = e.mass[at]
+			}
+		}
+		e.mass, t.mass = row, e.mass
+	}
+	t.shapes = append(t.shapes[:0], shapes...)
+}
 
 // prepare makes the table of the value x the current one.
 func (q *kernels) prepare(x float64) {
-	d, t := q.dim, &q.tables
+	d, t := q.dim, q.tables
 	switch d.kind {
 	case continuous:
 		return
@@ -268,8 +313,8 @@ func (q *kernels) prepare(x float64) {
 	n := len(t.byValue)
 	switch {
 	case n >= maxTables:
-		n = 0
-		t.byValue = t.byValue[:1]
+		n = t.oldest
+		t.oldest = (n + 1) % maxTables
 	case n < cap(t.byValue):
 		t.byValue = t.byValue[:n+1] // with the memory that it had
 	default:
@@ -291,7 +336,8 @@ func (q *kernels) tabulated(h int) float64 {
 	if v := e.mass[h]; v == v {
 		return v
 	}
-	v := q.masses.of(&q.shapes[h], e.value, e.a, e.b)
+	s := &q.shapes[h]
+	v := logCellMass((e.a-s.mean)*s.inverse, (e.b-s.mean)*s.inverse, q.tables.narrow) + s.bias
 	e.mass[h] = v
 	return v
 }

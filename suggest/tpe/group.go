@@ -94,11 +94,11 @@ const (
 	blurry
 )
 
-// computed is a kernel; sd 0: not computed.
-type computed struct {
-	sd float64
-	shape
-}
+// computed is what is dear of a kernel at a known place; sd 0: not computed.
+type computed struct{ sd, bias float64 }
+
+// shape is the kernel at mean.
+func (c computed) shape(mean float64) shape { return shape{mean, 1 / c.sd, c.bias} }
 
 func (o *observations) compareEntries(a, b *entry) int {
 	return cmp.Or(cmp.Compare(a.x, b.x), o.compareNumbers(a.slot, b.slot))

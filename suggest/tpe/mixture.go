@@ -31,8 +31,9 @@ type kernels struct {
 	// number of choices for the prior.
 	shape              []int32
 	hit, miss, uniform float64
-	tables             tables
-	masses             masses
+	// tables are those of sharp, else of blurred models.
+	tables *tables
+	both   [2]tables
 	// drawn are kernels that were drawn from, mostly as they still are.
 	drawn []truncated
 	top   float64 // the greatest bias, of continuous dimensions
@@ -132,6 +133,7 @@ type normal struct{ mean, sd float64 }
 // choices builds the kernels of a categorical dimension: of the slots, whose
 // choices are in x, standing for count trials.
 func (q *kernels) choices(x []float64, slots []int32, count int) {
+	q.tables = &q.both[0]
 	n := float64(q.dim.levels)
 	base := 1 / float64(count+1)
 	q.hit = math.Log((base + 1) / (n*base + 1))

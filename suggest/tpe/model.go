@@ -209,24 +209,24 @@ func (b *builder) numeric(q *kernels, count int, prior normal, blur, narrow floa
 	if d.kind == continuous {
 		q.shapes, q.top = slices.Grow(q.shapes[:0], n+1)[:n+1], last.bias
 		for _, e := range b.line {
-			q.shapes[b.kernel[e.slot]] = e.as[as].shape
+			q.shapes[b.kernel[e.slot]] = e.as[as].shape(e.x)
 			q.top = max(q.top, e.as[as].bias)
 		}
-		q.shapes[n] = last.shape
+		q.shapes[n] = last.shape(prior.mean)
 		return
 	}
 	q.shapes, q.shape = q.shapes[:0], slices.Grow(q.shape[:0], n+1)[:n+1]
 	for i, e := range b.line {
 		// Equal observations are neighbours here and mostly have equal deviations.
 		if i == 0 || e.x != b.x[i-1] || b.sd[i] != b.sd[i-1] {
-			q.shapes = append(q.shapes, e.as[as].shape)
+			q.shapes = append(q.shapes, e.as[as].shape(e.x))
 		}
 		q.shape[b.kernel[e.slot]] = int32(len(q.shapes) - 1)
 	}
-	q.shapes = append(q.shapes, last.shape)
+	q.shapes = append(q.shapes, last.shape(prior.mean))
 	q.shape[n] = int32(len(q.shapes) - 1)
-	q.masses.fit(len(q.shapes), narrow)
-	q.forget()
+	q.tables = &q.both[as]
+	q.tables.follow(q.shapes, narrow)
 }
 
 // compute makes the kernel at x.
@@ -235,7 +235,7 @@ func (d *dim) compute(x, sd float64) computed {
 	if d.kind == continuous {
 		bias = bias - math.Log(sd) - logSqrt2Pi
 	}
-	return computed{sd, shape{x, 1 / sd, bias}}
+	return computed{sd, bias}
 }
 
 // scratch is the memory in which densities are computed.

@@ -3,7 +3,6 @@ package tpe
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
@@ -123,27 +122,24 @@ func (c *chooser) choose(xs [][]float64) (p space.Point, at []float64) {
 	return p, at
 }
 
-// explanation is the Explain object of a proposal.
-type explanation struct {
-	// Below and Above are the numbers of good and bad trials of the model.
-	Below int `json:"below"`
-	Above int `json:"above"`
-	// Score is log l - log g; absent if it is no finite number.
-	Score json.Number `json:"score,omitempty"`
-	// Nearest are the numbers of the good trials nearest to the point.
-	Nearest []int64 `json:"nearest"`
-}
-
+// proposal is the trial's proposal, with an explanation: the numbers of good and
+// bad trials of the model, log l - log g if that is a finite number, and the
+// numbers of the good trials nearest to the point.
 func (t *TPE) proposal(c *chooser, p space.Point, x []float64) suggest.Proposal {
-	e := explanation{Below: c.model.below, Above: c.model.above, Nearest: t.nearest(c, p, x)}
+	b := make([]byte, 0, 96)
+	b = strconv.AppendInt(append(b, `{"below":`...), int64(c.model.below), 10)
+	b = strconv.AppendInt(append(b, `,"above":`...), int64(c.model.above), 10)
 	if s := c.model.point(p, x); !math.IsNaN(s) && !math.IsInf(s, 0) {
-		e.Score = json.Number(strconv.FormatFloat(s, 'g', 4, 64))
+		b = strconv.AppendFloat(append(b, `,"score":`...), s, 'g', 4, 64)
 	}
-	b, err := json.Marshal(e)
-	if err != nil { // numbers only: cannot happen
-		panic("tpe: " + err.Error())
+	b = append(b, `,"nearest":[`...)
+	for i, n := range t.nearest(c, p, x) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, n, 10)
 	}
-	return suggest.Proposal{Point: p, Arm: Name, Explain: b}
+	return suggest.Proposal{Point: p, Arm: Name, Explain: append(b, "]}"...)}
 }
 
 // nearest are the good trials nearest to p by the sum of squared distances;
