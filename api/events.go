@@ -36,7 +36,7 @@ type eventsInput struct {
 	StudyName
 
 	After   string            `query:"after" maxLength:"20" doc:"Only events after that of this number (seq); latest: only those that come from now on"`
-	Kinds   []types.EventKind `query:"kind" doc:"Only events of these kinds, separated by commas" enum:"created,started,drawn,reported,requeued,finished,space,study"`
+	Kinds   []types.EventKind `query:"kind" doc:"Only events of these kinds, separated by commas" enum:"created,started,drawn,reported,requeued,paused,finished,space,study"`
 	Limit   int               `query:"limit" minimum:"1" maximum:"5000" default:"1000" doc:"Most events of a page (not of a stream)"`
 	Wait    string            `query:"wait" maxLength:"32" doc:"How long to wait for the first event of a page, such as 30s (not of a stream)"`
 	Same    int64             `query:"study" minimum:"0" doc:"The ID that the study must have; 0 is any"`

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial"
 )
 
 // tail is a stream of events as a client without a library reads it.
@@ -125,7 +126,7 @@ func TestEvents(t *testing.T) {
 			if e.Metric != "loss" || *e.Step != 1 || *e.Value != 7 || e.Attempt != 1 {
 				t.Errorf("reported: %+v", e)
 			}
-		case types.EventStarted, types.EventDrawn, types.EventRequeued, types.EventSpace, types.EventStudy:
+		case types.EventStarted, types.EventDrawn, types.EventPaused, types.EventRequeued, types.EventSpace, types.EventStudy:
 		case types.EventFinished:
 			if e.State != types.Completed || e.Metrics["loss"] != 0.5 {
 				t.Errorf("finished: %+v", e)
@@ -286,5 +287,16 @@ func waitFor(t *testing.T, done func() bool) {
 			t.Fatal("it has not happened")
 		}
 		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// TestAllKindsCanBeAskedFor: the list of kinds in the document has those that
+// there are.
+func TestAllKindsCanBeAskedFor(t *testing.T) {
+	f := newFixture(t)
+	f.gets(201, http.MethodPost, studies, studySpec, nil)
+	for _, k := range []trial.EventKind{trial.EventCreated, trial.EventDrawn, trial.EventStarted, trial.EventReported, trial.EventRequeued,
+		trial.EventPaused, trial.EventFinished, trial.EventSpace, trial.EventStudy} {
+		f.gets(200, http.MethodGet, studies+"/s/events?kind="+string(k), "", nil)
 	}
 }

@@ -30,7 +30,7 @@ import (
 const Version = 1
 
 // Engine is what the server puts on the network. engine.Engine implements it.
-type Engine interface { //nolint:interfacebloat // it is all that an engine does for callers
+type Engine interface {
 	agent.Backend
 	Teller
 	Owner
