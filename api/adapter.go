@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/aside"
 )
 
 // adapter puts huma's operations on echo's router. huma's own adapter package
@@ -24,8 +25,16 @@ var _ huma.Adapter = adapter{}
 // Handle implements huma.Adapter.
 func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	a.Add(op.Method, echoPath(op.Path), func(c echo.Context) error {
-		handler(&echoContext{op: op, c: c})
-		return nil
+		x := &echoContext{op: op, c: c}
+		if op.Metadata[waits] == nil {
+			handler(x)
+			return nil
+		}
+		aside.Run(func() { handler(x) })
+		if x.then == nil { // it has answered already
+			return nil
+		}
+		return x.then(c)
 	})
 }
 
@@ -34,6 +43,8 @@ type echoContext struct {
 	op     *huma.Operation
 	c      echo.Context
 	status int
+	// then is what is left to do once huma is done; see handleWaiting.
+	then func(echo.Context) error
 }
 
 var _ huma.Context = (*echoContext)(nil)

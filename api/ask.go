@@ -25,7 +25,6 @@ type (
 
 		Body types.AskBody
 	}
-	askOutput struct{ Body types.AskReply }
 	tellInput struct {
 		TrialInput
 
@@ -40,7 +39,7 @@ type (
 
 func (s *Server) askRoutes() {
 	tags := []string{"ask and tell"}
-	handle(s, huma.Operation{OperationID: "ask", Method: http.MethodPost, Path: studyPath + "/ask", Tags: tags,
+	handleWaiting(s, huma.Operation{OperationID: "ask", Method: http.MethodPost, Path: studyPath + "/ask", Tags: tags,
 		Summary: "Ask for trials to evaluate, without a lease to renew"}, s.ask)
 	handle(s, huma.Operation{OperationID: "tell", Method: http.MethodPost, Path: trialPath + "/tell", Tags: tags,
 		Summary: "Tell how a trial ended that was asked for"}, s.tell)
@@ -48,27 +47,26 @@ func (s *Server) askRoutes() {
 		Summary: "Report values of a trial that was asked for; the answer says whether to go on"}, s.reportAsked)
 }
 
-func (s *Server) ask(ctx context.Context, in *askInput) (*askOutput, error) {
+func (s *Server) ask(ctx context.Context, in *askInput) (out types.AskReply, err error) {
 	ctx, done := s.waiting(ctx)
 	defer done()
 	b := in.Body
 	ttl := cmp.Or(time.Duration(b.TTL), defaultAskTTL)
 	if ttl < shortestTTL || ttl > longestAskTTL {
-		return nil, types.Errorf(types.Invalid, "%v is no time for a trial", ttl).WithField("ttl").
+		return out, types.Errorf(types.Invalid, "%v is no time for a trial", ttl).WithField("ttl").
 			WithRemedy("use %v to %v", shortestTTL, longestAskTTL)
 	}
-	var out askOutput
-	err := s.withStudy(ctx, in.StudyName, func(id int64) error {
+	err = s.withStudy(ctx, in.StudyName, func(id int64) error {
 		req, err := outsider(types.LeaseRequest{Study: b.Study, Worker: cmp.Or(b.Worker, types.ExecutorAsk), Key: b.Key, Wait: b.Wait,
 			TTL: types.Duration(ttl), Max: b.N, Labels: b.Labels}, id, s.cfg.MaxWait)
 		if err != nil {
 			return err
 		}
 		reply, err := s.cfg.Engine.Ask(ctx, req)
-		out.Body = reply.Asked()
+		out = reply.Asked()
 		return err
 	})
-	return &out, err
+	return out, err
 }
 
 func (s *Server) tell(ctx context.Context, in *tellInput) (*finishOutput, error) {

@@ -27,7 +27,6 @@ type (
 
 		Body types.LeaseRequest
 	}
-	leaseOutput struct{ Body types.LeaseReply }
 	reportInput struct {
 		AttemptInput
 
@@ -45,8 +44,7 @@ type (
 
 		Body types.HeartbeatBody
 	}
-	heartbeatOutput struct{ Body types.HeartbeatReply }
-	adoptInput      struct {
+	adoptInput struct {
 		StudyName
 
 		Body types.AdoptBody
@@ -56,13 +54,13 @@ type (
 
 func (s *Server) attemptRoutes() {
 	tags := []string{"attempts"}
-	handle(s, huma.Operation{OperationID: "lease", Method: http.MethodPost, Path: studyPath + "/leases", Tags: tags,
+	handleWaiting(s, huma.Operation{OperationID: "lease", Method: http.MethodPost, Path: studyPath + "/leases", Tags: tags,
 		Summary: "Ask for a trial to run, waiting until there is one"}, s.lease)
 	handle(s, huma.Operation{OperationID: "report", Method: http.MethodPost, Path: attemptPath + "/reports", Tags: tags,
 		Summary: "Report values of metrics; the answer says whether to go on, and renews the lease"}, s.report)
 	handle(s, huma.Operation{OperationID: "finish", Method: http.MethodPost, Path: attemptPath + "/finish", Tags: tags,
 		Summary: "End an attempt, and ask for the next trial if the body says so"}, s.finish)
-	handle(s, huma.Operation{OperationID: "heartbeat", Method: http.MethodPost, Path: studyPath + "/heartbeat", Tags: tags,
+	handleWaiting(s, huma.Operation{OperationID: "heartbeat", Method: http.MethodPost, Path: studyPath + "/heartbeat", Tags: tags,
 		Summary: "Renew the leases of a worker, waiting for decisions"}, s.heartbeat)
 	handle(s, huma.Operation{OperationID: "adopt", Method: http.MethodPost, Path: studyPath + "/adopt", Tags: tags,
 		Summary: "Take the open attempts of a worker over that has restarted, under new tokens"}, s.adopt)
@@ -104,18 +102,17 @@ func checkWorker(name string) error {
 	return nil
 }
 
-func (s *Server) lease(ctx context.Context, in *leaseInput) (*leaseOutput, error) {
+func (s *Server) lease(ctx context.Context, in *leaseInput) (out types.LeaseReply, err error) {
 	ctx, done := s.waiting(ctx)
 	defer done()
-	var out leaseOutput
-	err := s.withStudy(ctx, in.StudyName, func(id int64) error {
+	err = s.withStudy(ctx, in.StudyName, func(id int64) error {
 		req, err := outsider(in.Body, id, s.cfg.MaxWait)
 		if err == nil {
-			out.Body, err = s.cfg.Engine.Lease(ctx, req)
+			out, err = s.cfg.Engine.Lease(ctx, req)
 		}
 		return err
 	})
-	return &out, err
+	return out, err
 }
 
 func (in *AttemptInput) ref(study int64, token string) types.AttemptRef {
@@ -159,27 +156,26 @@ func (s *Server) finish(ctx context.Context, in *finishInput) (*finishOutput, er
 	return &out, err
 }
 
-func (s *Server) heartbeat(ctx context.Context, in *heartbeatInput) (*heartbeatOutput, error) {
+func (s *Server) heartbeat(ctx context.Context, in *heartbeatInput) (out types.HeartbeatReply, err error) {
 	ctx, done := s.waiting(ctx)
 	defer done()
 	b := in.Body
 	if err := checkWorker(b.Worker); err != nil {
-		return nil, err
+		return out, err
 	}
-	var out heartbeatOutput
-	err := s.withStudy(ctx, in.StudyName, func(id int64) (err error) {
+	err = s.withStudy(ctx, in.StudyName, func(id int64) (err error) {
 		req := types.HeartbeatRequest{Worker: b.Worker, Wait: min(max(b.Wait, 0), types.Duration(s.cfg.MaxWait))}
 		for _, x := range b.Beats {
 			req.Beats = append(req.Beats, types.Beat{Ref: types.AttemptRef{Study: id, Trial: x.Trial, Attempt: x.Attempt, Token: x.Token},
 				State: x.State, Handle: x.Handle, Dir: x.Dir, Stopping: x.Stopping, Reason: x.Reason})
 		}
-		out.Body, err = s.cfg.Engine.Heartbeat(ctx, req)
+		out, err = s.cfg.Engine.Heartbeat(ctx, req)
 		return err
 	})
-	if out.Body.Decisions == nil {
-		out.Body.Decisions = []types.Decision{}
+	if out.Decisions == nil {
+		out.Decisions = []types.Decision{}
 	}
-	return &out, err
+	return out, err
 }
 
 func (s *Server) adopt(ctx context.Context, in *adoptInput) (*adoptOutput, error) {

@@ -135,7 +135,7 @@ var waitingCalls = []string{"leases", "heartbeat", "ask", "signal"}
 func (s *Server) subject(c echo.Context) (name StudyName, body []byte, err error) {
 	r, path := c.Request(), c.Path()
 	name.Project = c.Param("project")
-	switch opens := path == echoPath(studiesPath) && r.Method == http.MethodPost; {
+	switch opens := r.Method == http.MethodPost && path == echoPath(studiesPath); {
 	case opens: // a study is opened by the name in the body
 		if body, err = s.body(c); err != nil {
 			return name, nil, err

@@ -262,4 +262,6 @@ func tokenOf(ctx context.Context, body string) (string, error) {
 }
 
 // echoPath is a path of an operation as echo writes it.
-func echoPath(path string) string { return strings.NewReplacer("{", ":", "}", "").Replace(path) }
+func echoPath(path string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(path, "{", ":"), "}", "")
+}

@@ -10,41 +10,37 @@ import (
 	"github.com/gotuner/tuner/api/types"
 )
 
-type (
-	signalInput struct {
-		TrialInput
+type signalInput struct {
+	TrialInput
 
-		Attempt int    `query:"attempt" minimum:"0" doc:"Number of the attempt; 0 is the trial's last"`
-		Wait    string `query:"wait" maxLength:"32" doc:"How long to wait for a signal to stop, such as 60s"`
-	}
-	signalOutput struct{ Body types.Signal }
-)
+	Attempt int    `query:"attempt" minimum:"0" doc:"Number of the attempt; 0 is the trial's last"`
+	Wait    string `query:"wait" maxLength:"32" doc:"How long to wait for a signal to stop, such as 60s"`
+}
 
 func (s *Server) signalRoutes() {
-	handle(s, huma.Operation{OperationID: "signal", Method: http.MethodGet, Path: trialPath + "/signal", Tags: []string{"attempts"},
+	handleWaiting(s, huma.Operation{OperationID: "signal", Method: http.MethodGet, Path: trialPath + "/signal", Tags: []string{"attempts"},
 		Summary: "Whether an attempt has to end, and why, waiting for that; it renews no lease"}, s.signal)
 }
 
-func (s *Server) signal(ctx context.Context, in *signalInput) (*signalOutput, error) {
+func (s *Server) signal(ctx context.Context, in *signalInput) (out types.Signal, err error) {
 	wait, err := s.waitOf(in.Wait)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	attempt := in.Attempt
 	if own := callOf(ctx).attempt; own != nil {
 		if attempt != 0 && attempt != own.Attempt {
-			return nil, notOwnAttempt()
+			return out, notOwnAttempt()
 		}
 		attempt = own.Attempt
 	}
 	ctx, done := s.waiting(ctx)
 	defer done()
-	var out signalOutput
 	err = s.withStudy(ctx, in.StudyName, func(id int64) (err error) {
-		out.Body, err = s.cfg.Engine.Signal(ctx, id, in.Number, attempt, wait)
+		out, err = s.cfg.Engine.Signal(ctx, id, in.Number, attempt, wait)
 		return err
 	})
-	return &out, err
+	return out, err
 }
 
 // waitOf is the time that a request may wait, from its query.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/aside"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
@@ -27,29 +28,10 @@ func lease(ctx context.Context, e *Engine, kind string, req types.LeaseRequest, 
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	for pause := mailboxIdle; ; pause = min(2*pause, time.Second) {
+		var reply types.LeaseReply
 		var changed <-chan struct{}
-		owned := e.Owns(req.Study)
-		// A trial that was handed out to a caller who does not hear of it would
-		// run nowhere until its lease ends: only the waiting can be cancelled.
-		reply, ok, err := here(context.WithoutCancel(ctx), e, req.Study, func(s *study, tx *txn) (types.LeaseReply, error) {
-			if ctx.Err() != nil { // it took long to get here
-				return types.LeaseReply{}, context.Cause(ctx)
-			}
-			r, err := op(s, ctx, tx, req)
-			changed = s.changed
-			return r, err
-		})
-		switch {
-		case ok:
-		case ctx.Err() != nil:
-			err = context.Cause(ctx)
-		case owned:
-			// This process stood still, and the caller may have asked elsewhere
-			// meanwhile: what would be handed out now might be nobody's.
-			err = types.Errorf(types.Unavailable, "the study has another owner now").WithRemedy("ask again")
-		default:
-			reply, err = post[types.LeaseRequest, types.LeaseReply](context.WithoutCancel(ctx), e, req.Study, kind, req)
-		}
+		var err error
+		aside.If(wait > 0, func() { reply, changed, err = leaseOnce(ctx, e, kind, &req, op) })
 		if err != nil || reply.Status != types.LeaseWait || wait <= 0 {
 			return reply, err
 		}
@@ -66,6 +48,34 @@ func lease(ctx context.Context, e *Engine, kind string, req types.LeaseRequest, 
 			return types.LeaseReply{}, context.Cause(ctx)
 		}
 	}
+}
+
+// leaseOnce is lease without waiting. changed is closed when the answer may
+// differ; it is nil if that is not heard of here.
+func leaseOnce(ctx context.Context, e *Engine, kind string, req *types.LeaseRequest, op leasing) (reply types.LeaseReply, changed <-chan struct{}, err error) {
+	owned := e.Owns(req.Study)
+	// A trial that was handed out to a caller who does not hear of it would
+	// run nowhere until its lease ends: only the waiting can be cancelled.
+	reply, ok, err := here(context.WithoutCancel(ctx), e, req.Study, func(s *study, tx *txn) (types.LeaseReply, error) {
+		if ctx.Err() != nil { // it took long to get here
+			return types.LeaseReply{}, context.Cause(ctx)
+		}
+		r, err := op(s, ctx, tx, *req)
+		changed = s.changed
+		return r, err
+	})
+	switch {
+	case ok:
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case owned:
+		// This process stood still, and the caller may have asked elsewhere
+		// meanwhile: what would be handed out now might be nobody's.
+		err = types.Errorf(types.Unavailable, "the study has another owner now").WithRemedy("ask again")
+	default:
+		reply, err = post[types.LeaseRequest, types.LeaseReply](context.WithoutCancel(ctx), e, req.Study, kind, *req)
+	}
+	return reply, changed, err
 }
 
 // lease hands out up to req.Max trials.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/aside"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial"
 )
@@ -143,7 +144,10 @@ func (e *Engine) Heartbeat(ctx context.Context, req types.HeartbeatRequest) (typ
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	for {
-		reply, changed, err := e.beatAll(ctx, req)
+		var reply types.HeartbeatReply
+		var changed <-chan struct{}
+		var err error
+		aside.If(wait > 0, func() { reply, changed, err = e.beatAll(ctx, req) })
 		if err != nil || wait <= 0 || tellsStop(req.Beats, reply.Decisions) {
 			return reply, err
 		}

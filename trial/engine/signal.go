@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/aside"
 	"github.com/gotuner/tuner/trial"
 )
 
@@ -21,7 +22,10 @@ func (e *Engine) Signal(ctx context.Context, study, number int64, attempt int, w
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	for {
-		sig, changed, err := e.signal(ctx, study, number, attempt)
+		var sig types.Signal
+		var changed <-chan struct{}
+		var err error
+		aside.If(wait > 0, func() { sig, changed, err = e.signal(ctx, study, number, attempt) })
 		if err != nil || sig.Stop || wait <= 0 {
 			return sig, err
 		}
