@@ -247,12 +247,7 @@ func (s *study) cancel(tx *txn, numbers []int64, reason string) ([]int64, error)
 			continue
 		}
 		s.dequeue(n)
-		s.mustStep(lt, trial.Cancel)
-		lt.Reason, lt.Finished = reason, tx.now
-		delete(s.live, n)
-		s.saveTrial(lt)
-		s.emit(trial.Event{Kind: trial.EventFinished, Trial: n, Time: tx.now,
-			Finish: &trial.Finish{State: lt.State, Reason: reason, Step: -1}})
+		s.closeTrial(tx, lt, trial.Cancel, reason, nil)
 	}
 	return numbers, nil
 }

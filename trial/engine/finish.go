@@ -162,7 +162,10 @@ func (s *study) closeTrial(tx *txn, lt *liveTrial, act trial.Action, reason stri
 	}
 	s.mustStep(lt, act)
 	lt.Reason, lt.Finished = reason, tx.now
-	fin := &trial.Finish{State: lt.State, Reason: reason, Step: lt.Step, Duration: tx.now.Sub(lt.Started)}
+	fin := &trial.Finish{State: lt.State, Reason: reason, Step: lt.Step}
+	if !lt.Started.IsZero() { // else it was cancelled in the queue
+		fin.Duration = tx.now.Sub(lt.Started)
+	}
 	if lt.State == types.Completed || lt.State == types.Pruned {
 		fin.Values = values
 	}
@@ -229,8 +232,12 @@ func (s *study) judge(values []float64, metrics map[string]float64) (trial.Actio
 }
 
 // tally keeps the totals that budgets and failure rules need. What was imported
-// can be the best, but says nothing of how this search goes.
+// can be the best, but says nothing of how this search goes; what was cancelled
+// says nothing at all.
 func (s *study) tally(number int64, fin *trial.Finish, from trial.Origin) {
+	if fin.State == types.Cancelled {
+		return
+	}
 	if from != trial.FromImport {
 		s.sinceBest++
 		s.finished++
