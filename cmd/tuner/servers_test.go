@@ -51,6 +51,11 @@ func newFleet(t *testing.T, dsn string) *fleet {
 	if dsn != "" {
 		l.db = dsn
 	}
+	return l.fleet()
+}
+
+func (l *lab) fleet() *fleet {
+	l.t.Helper()
 	f := &fleet{lab: l, clients: map[string]*client.Client{}, holders: map[[3]int64]string{},
 		reports: map[[3]int64]map[int64]float64{}, finished: map[[2]int64]float64{}}
 	for i := range f.servers {
@@ -76,7 +81,11 @@ func (f *fleet) dial(i int) (*client.Client, error) {
 	if c := f.clients[s.url]; c != nil {
 		return c, nil
 	}
-	token, err := os.ReadFile(s.token)
+	path := s.token
+	if f.disk != nil {
+		path = f.disk.reach(path)
+	}
+	token, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

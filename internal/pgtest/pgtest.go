@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,13 +43,15 @@ const startPatience = 60 * time.Second
 //		os.Exit(code)
 //	}
 type Server struct {
-	once   sync.Once
-	dsn    string
-	err    error
-	folder string
-	cmd    *exec.Cmd
-	exited chan struct{}
-	output bytes.Buffer // read after exited only
+	once     sync.Once
+	dsn      string
+	err      error
+	folder   string
+	postgres string // the program
+	uid, gid int    // that it runs as, -1 for ours
+	cmd      *exec.Cmd
+	exited   chan struct{}
+	output   bytes.Buffer // read after exited only
 }
 
 // DSN returns the URL of a new, empty schema, which goes away when tb ends. It
@@ -112,32 +115,39 @@ func (s *Server) launch() error {
 	if err != nil {
 		return err
 	}
-	postgres, err := program("postgres")
-	if err != nil {
+	if s.postgres, err = program("postgres"); err != nil {
 		return err
 	}
 	if s.folder, err = os.MkdirTemp("", "pgtest"); err != nil {
 		return err
 	}
-	uid, gid := -1, -1
+	s.uid, s.gid = -1, -1
 	if os.Geteuid() == 0 { // which PostgreSQL refuses to run as
-		if uid, gid, err = unprivileged(); err != nil {
+		if s.uid, s.gid, err = unprivileged(); err != nil {
 			return err
 		}
-		if err := os.Chown(s.folder, uid, gid); err != nil {
+		if err := os.Chown(s.folder, s.uid, s.gid); err != nil {
 			return err
 		}
 	}
-	data := filepath.Join(s.folder, "data")
-	cmd := exec.CommandContext(context.Background(), initdb, "-D", data, "-U", "tuner", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-	cmd.Dir, cmd.SysProcAttr = s.folder, attributes(uid, gid)
+	cmd := exec.CommandContext(context.Background(), initdb, "-D", s.data(), "-U", "tuner", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+	cmd.Dir, cmd.SysProcAttr = s.folder, attributes(s.uid, s.gid)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", initdb, err, out)
 	}
+	s.dsn = "postgres://tuner@/postgres?host=" + url.QueryEscape(s.folder)
+	return s.boot()
+}
+
+func (s *Server) data() string { return filepath.Join(s.folder, "data") }
+
+// boot starts the program and waits until it answers.
+func (s *Server) boot() error {
+	s.output.Reset()
 	// Tests need no safety from a loss of power.
-	s.cmd = exec.CommandContext(context.Background(), postgres, "-D", data, "-k", s.folder, "-c", "listen_addresses=", "-c", "fsync=off",
+	s.cmd = exec.CommandContext(context.Background(), s.postgres, "-D", s.data(), "-k", s.folder, "-c", "listen_addresses=", "-c", "fsync=off",
 		"-c", "full_page_writes=off", "-c", "max_connections=400", "-c", "shared_buffers=64MB")
-	s.cmd.Dir, s.cmd.SysProcAttr = s.folder, attributes(uid, gid)
+	s.cmd.Dir, s.cmd.SysProcAttr = s.folder, attributes(s.uid, s.gid)
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
 	s.exited = make(chan struct{})
 	started := make(chan error)
@@ -156,7 +166,6 @@ func (s *Server) launch() error {
 		s.cmd = nil
 		return err
 	}
-	s.dsn = "postgres://tuner@/postgres?host=" + url.QueryEscape(s.folder)
 	return s.ready()
 }
 
@@ -176,6 +185,33 @@ func (s *Server) ready() error {
 			return fmt.Errorf("postgres did not come up in %s: %w", startPatience, err)
 		case <-ticker.C:
 		}
+	}
+}
+
+// Crash ends the server at once, as pg_ctl stop -m immediate does: without a word
+// to its clients, and what it has not written to its tables it has to recover.
+// It skips tb if the server is not ours. Only one test may use such a Server.
+func (s *Server) Crash(tb testing.TB) {
+	tb.Helper()
+	if s.cmd == nil {
+		tb.Skip("the server of " + Env + " is not ours to end")
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		tb.Fatal(err)
+	}
+	select {
+	case <-s.exited:
+		s.cmd = nil
+	case <-time.After(startPatience):
+		tb.Fatal("the server does not end")
+	}
+}
+
+// Resume starts a server again that has crashed, at the same address.
+func (s *Server) Resume(tb testing.TB) {
+	tb.Helper()
+	if err := s.boot(); err != nil {
+		tb.Fatal(err)
 	}
 }
 
