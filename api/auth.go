@@ -85,9 +85,6 @@ func callOf(ctx context.Context) *call {
 	return &call{}
 }
 
-// writeGrace is how long an answer may take beyond the longest wait.
-const writeGrace = time.Minute
-
 // guard is the one middleware that every request passes before it is routed.
 func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
@@ -119,9 +116,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			s.logCall(r, this, w.Status, took)
 			s.audit(r, this, w.Status)
 		}()
-		// A caller who does not read holds no connection for ever. Recorders of
-		// tests have no deadlines.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.MaxWait + writeGrace)) //nolint:forbidigo // the kernel's clock
+		s.hurry(w, r)
 		c.SetRequest(r.WithContext(ctx))
 		if this.from, err = s.callerAddress(r); err != nil {
 			return err
@@ -140,6 +135,18 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			defer leave()
 		}
 		return next(c)
+	}
+}
+
+// hurry sees to it that a caller who does not read holds no connection for ever,
+// nor one who does not send the body that it announced: also where nobody wants
+// that, net/http reads the rest. Who reads the body whole takes its deadline off.
+// Recorders of tests have no deadlines.
+func (s *Server) hurry(w http.ResponseWriter, r *http.Request) {
+	control, now := http.NewResponseController(w), time.Now() //nolint:forbidigo // the kernel's clock
+	_ = control.SetWriteDeadline(now.Add(s.cfg.MaxWait + s.cfg.AnswerTime))
+	if r.ContentLength != 0 {
+		_ = control.SetReadDeadline(now.Add(s.cfg.BodyTime))
 	}
 }
 
@@ -206,7 +213,9 @@ func requestID(r *http.Request) string {
 
 func (s *Server) logCall(r *http.Request, this *call, status int, took time.Duration) {
 	level := slog.LevelDebug
-	if status >= http.StatusBadRequest && r.Context().Err() == nil { // who goes away while waiting is no news
+	away := r.Context().Err() != nil                                             // who goes away while waiting is no news
+	ending := status == http.StatusServiceUnavailable && s.draining.Err() != nil // nor is the end, of which all who wait are told
+	if status >= http.StatusBadRequest && !away && !ending {
 		level = slog.LevelInfo
 	}
 	s.cfg.Logger.LogAttrs(r.Context(), level, "request", slog.String("request", this.id), slog.String("method", r.Method),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -190,5 +191,37 @@ func TestProfiles(t *testing.T) {
 	_, _, text := f.do("GET", "/v1/openapi.json", "", nil)
 	if err := json.Unmarshal(text, &doc); err != nil || doc.Paths["/metrics"] == nil {
 		t.Errorf("the document has no /metrics: %v", err)
+	}
+}
+
+// TestTheEndIsNotLogged: those who wait for something are told that the server
+// stops, each of them, which its log need not say.
+func TestTheEndIsNotLogged(t *testing.T) {
+	f := newFixture(t)
+	var log strings.Builder
+	f.server.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil)) // of Info and what is worse
+	f.gets(http.StatusCreated, "POST", studies, studySpec, nil)
+	f.refuses(http.StatusNotFound, types.NotFound, "GET", studies+"/none", "", nil)
+	if !strings.Contains(log.String(), "status=404") {
+		t.Errorf("a refusal is not logged:\n%s", log.String())
+	}
+	answered := make(chan int)
+	go func() {
+		status, _, _ := f.do("POST", studies+"/s/heartbeat", `{"worker":"w","beats":[],"wait":"1m"}`, nil)
+		answered <- status
+	}()
+	for open := ""; !strings.Contains(open, "tuner_http_requests_open 2\n"); {
+		_, _, text := f.do("GET", "/metrics", "", nil)
+		open = string(text)
+	}
+	if err := f.server.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if status := <-answered; status != http.StatusServiceUnavailable {
+		t.Errorf("who waited was answered by %d", status)
+	}
+	f.http.Close() // all requests are logged
+	if strings.Contains(log.String(), "status=503") {
+		t.Errorf("the log has\n%s", log.String())
 	}
 }

@@ -55,7 +55,7 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*huma.StreamRespo
 		w.Header().Set("Content-Type", exportTypes[in.Format])
 		w.Header().Set("Content-Disposition", `attachment; filename="`+st.Spec.Name+"."+in.Format+`"`)
 		w.WriteHeader(http.StatusOK)
-		b := bufio.NewWriterSize(patient{w, http.NewResponseController(w)}, outletBuffer)
+		b := bufio.NewWriterSize(patient{w, http.NewResponseController(w), s.cfg.AnswerTime}, outletBuffer)
 		_, err := export.Write(ctx, b, s.cfg.Store, st, f, in.Format)
 		if err == nil {
 			err = b.Flush()
@@ -74,9 +74,10 @@ type patient struct {
 	http.ResponseWriter
 
 	control *http.ResponseController
+	time    time.Duration
 }
 
 func (p patient) Write(b []byte) (int, error) {
-	_ = p.control.SetWriteDeadline(time.Now().Add(writeGrace)) //nolint:forbidigo // the kernel's clock; recorders of tests have no deadlines
+	_ = p.control.SetWriteDeadline(time.Now().Add(p.time)) //nolint:forbidigo // the kernel's clock; recorders of tests have no deadlines
 	return p.ResponseWriter.Write(b)
 }

@@ -167,9 +167,8 @@ func (s *Server) body(c echo.Context) ([]byte, error) {
 		return nil, nil
 	}
 	rc := http.NewResponseController(c.Response())
-	_ = rc.SetReadDeadline(time.Now().Add(peerTimeout)) //nolint:forbidigo // the kernel's clock
+	_ = rc.SetReadDeadline(time.Now().Add(s.cfg.BodyTime)) //nolint:forbidigo // the kernel's clock
 	b, err := io.ReadAll(io.LimitReader(r.Body, s.cfg.MaxBody+1))
-	_ = rc.SetReadDeadline(time.Time{})
 	if err != nil {
 		return nil, types.Errorf(types.Invalid, "the body could not be read: %w", err)
 	}
@@ -178,6 +177,7 @@ func (s *Server) body(c echo.Context) ([]byte, error) {
 			types.Errorf(types.Invalid, "the body is too large").WithRemedy("send it in parts")).write(c.Response())
 		return nil, errAnswered
 	}
+	_ = rc.SetReadDeadline(time.Time{})
 	return b, nil
 }
 

@@ -89,6 +89,10 @@ type Config struct {
 	MaxWait time.Duration
 	// MaxBody bounds the body of a request in bytes; 0 is 16 MiB.
 	MaxBody int64
+	// HeadTime and BodyTime bound how long a caller may take to send the head of
+	// a request and its body, AnswerTime how long it may take to read the answer,
+	// beyond MaxWait; 0 is 10 s, 30 s, and 1 min. Who is slower is cut off.
+	HeadTime, BodyTime, AnswerTime time.Duration
 	// Metrics count what the server does; nil makes new ones.
 	Metrics *Metrics
 	// Rate bounds the requests a second of each token that is no admin's, 0 is no
@@ -108,6 +112,10 @@ type Config struct {
 const (
 	DefaultMaxWait = time.Minute
 	DefaultMaxBody = 16 << 20
+
+	defaultHeadTime   = 10 * time.Second
+	defaultBodyTime   = 30 * time.Second
+	defaultAnswerTime = time.Minute
 )
 
 // Server answers HTTP requests. All methods are safe for concurrent use.
@@ -142,6 +150,9 @@ type Server struct {
 func New(cfg Config) *Server {
 	cfg.MaxWait = cmp.Or(cfg.MaxWait, DefaultMaxWait)
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, DefaultMaxBody)
+	cfg.HeadTime = cmp.Or(cfg.HeadTime, defaultHeadTime)
+	cfg.BodyTime = cmp.Or(cfg.BodyTime, defaultBodyTime)
+	cfg.AnswerTime = cmp.Or(cfg.AnswerTime, defaultAnswerTime)
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the documented default
 	}
@@ -172,7 +183,7 @@ func New(cfg Config) *Server {
 		}
 	}
 	s.http = &http.Server{
-		Handler: s.echo, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: s.echo, ReadHeaderTimeout: cfg.HeadTime, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ConnState: s.connections.changed,
 		ErrorLog:  slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
 	}
@@ -290,7 +301,7 @@ func (s *Server) sendError(c echo.Context, err error) {
 // handle adds a route whose errors are sent as problems.
 func handle[I, O any](s *Server, op huma.Operation, h func(ctx context.Context, in *I) (*O, error)) {
 	op.MaxBodyBytes = s.cfg.MaxBody
-	op.BodyReadTimeout = 30 * time.Second
+	op.BodyReadTimeout = s.cfg.BodyTime
 	s.needs[op.Method+" "+echoPath(op.Path)] = operations[op.OperationID]
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
