@@ -135,13 +135,30 @@ func (s *Store) page(db *gorm.DB, study int64, f *store.TrialFilter, at store.Cu
 		}
 	}
 	if len(f.States) > 0 {
-		// The order decides which index to walk: in SQLite the + keeps the
-		// planner from taking the index of the states and sorting all it finds.
-		q = q.Where(map[dialect]string{sqliteDialect: "+", postgresDialect: ""}[s.dialect]+"trials.state IN ?", f.States)
+		number := "trials.number"
+		if f.Sort == store.SortMetric {
+			number = "m.trial" // before the row is read
+		}
+		q = s.inStates(q, number, study, f.States)
 	}
 	var rows []trialRow
 	err := q.Find(&rows).Error
 	return rows, err
+}
+
+// inStates restricts a page whose order decides which index to walk. SQLite
+// looks each trial up in the small indices of the states: with a rare state it
+// would read thousands of rows else to find a page. number is the column that
+// has the trial's number in the index that is walked.
+func (s *Store) inStates(q *gorm.DB, number string, study int64, states []types.State) *gorm.DB {
+	if s.dialect != sqliteDialect {
+		return q.Where("trials.state IN ?", states)
+	}
+	return q.Where(fmt.Sprintf(`(EXISTS (SELECT 1 FROM trials s INDEXED BY trials_by_state
+			WHERE s.study_id = ? AND s.state IN ? AND s.number = %[1]s AND s.finished IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM trials s INDEXED BY trials_open
+			WHERE s.study_id = ? AND s.number = %[1]s AND s.finished IS NULL AND s.state IN ?))`, number),
+		study, states, study, states)
 }
 
 // joinMetric selects the trials with a metric. In SQLite a CROSS JOIN is walked
