@@ -199,7 +199,7 @@ func (o *told) checkEvents(ctx context.Context, t *testing.T, db store.Store, st
 			}
 			started[n]++
 			runs[n] = true
-		case trial.EventRequeued, trial.EventFinished:
+		case trial.EventRequeued, trial.EventPaused, trial.EventFinished:
 			if !runs[n] {
 				t.Errorf("event %d: trial %d ended, and did not run", e.Seq, n)
 			}

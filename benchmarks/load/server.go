@@ -88,7 +88,7 @@ func (s *server) stop() error {
 
 func (s *server) kill() {
 	_ = s.cmd.Process.Kill() // it may be gone already
-	_ = <-s.ended            // killed
+	<-s.ended                // killed
 }
 
 // memory is the resident set in MiB: as it is, and at its highest.

@@ -40,27 +40,26 @@ func studyDirs(ctx context.Context, db store.Store, study trial.Study, dir strin
 // isStudyDir reports whether the folder that an attempt's directory
 // NUMBER/ATTEMPT lies in is PROJECT/STUDY, for nothing else is ever removed.
 func isStudyDir(spec types.StudySpec, folder string) bool {
-	_, ok := cutPath(folder, filepath.Join(spec.Project, spec.Name))
-	return ok
+	return endsIn(folder, filepath.Join(spec.Project, spec.Name))
 }
 
 // isAttemptDir reports whether the directory of an attempt is one that tuner makes
 // for it. What was run over a server has told the server where; nothing else is
 // opened.
 func isAttemptDir(spec types.StudySpec, a trial.Attempt) bool {
-	_, ok := cutPath(a.Dir, filepath.Join(spec.Project, spec.Name, strconv.FormatInt(a.Trial, 10), strconv.Itoa(a.Number)))
-	return ok && filepath.Clean(a.Dir) == a.Dir
+	tail := filepath.Join(spec.Project, spec.Name, strconv.FormatInt(a.Trial, 10), strconv.Itoa(a.Number))
+	return endsIn(a.Dir, tail) && filepath.Clean(a.Dir) == a.Dir
 }
 
-// cutPath cuts the last elements off a path.
-func cutPath(path, tail string) (root string, ok bool) {
+// endsIn reports whether an absolute path ends in these elements.
+func endsIn(path, tail string) bool {
 	for tail != "." && tail != "" {
 		if filepath.Base(path) != filepath.Base(tail) {
-			return "", false
+			return false
 		}
 		path, tail = filepath.Dir(path), filepath.Dir(tail)
 	}
-	return path, filepath.IsAbs(path)
+	return filepath.IsAbs(path)
 }
 
 // trialDir is the directory of one trial.
