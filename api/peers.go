@@ -46,8 +46,6 @@ const (
 	whereFresh = time.Second
 	// peerPause is how long a server that refused a connection is left alone.
 	peerPause = time.Second
-	// peerTimeout is how long another server may take beyond the longest wait.
-	peerTimeout = 30 * time.Second
 	// manyStudies is when the memory of owners is emptied.
 	manyStudies = 10_000
 )

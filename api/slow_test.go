@@ -75,6 +75,7 @@ func drip(t *testing.T, address, head, more string) string {
 // the answer, with a token or without; meanwhile others are served, and who
 // waits long for an answer keeps its connection.
 func TestSlowCallersAreCutOff(t *testing.T) {
+	t.Parallel()
 	f, address := hasty(t)
 	f.gets(http.StatusCreated, "POST", studies, studySpec, nil)
 	head := func(method, path, token string) string {
