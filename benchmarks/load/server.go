@@ -88,7 +88,9 @@ func (s *server) stop() error {
 
 func (s *server) kill() {
 	_ = s.cmd.Process.Kill() // it may be gone already
-	<-s.ended                // killed
+	if err := <-s.ended; err == nil {
+		fmt.Fprintln(os.Stderr, "the server ended by itself before it was killed")
+	}
 }
 
 // memory is the resident set in MiB: as it is, and at its highest.
