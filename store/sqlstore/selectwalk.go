@@ -1,0 +1,292 @@
+package sqlstore
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/gotuner/tuner/store"
+)
+
+// walk gives take the entries of set after from, in order and some at a time,
+// until it wants no more.
+func (x *selection) walk(from store.Cursor, take func([]entry) (more bool, err error)) error {
+	switch {
+	case x.filter.Sort == store.SortNumber:
+		return x.byNumber(from, x.set, take)
+	case x.filter.Sort == store.SortParam:
+		return x.byParam(from, take)
+	case x.set.count() <= fewTrials:
+		return x.byLookUp(from, take)
+	}
+	x.walking = true
+	for at, ok := from, true; ok; at, ok = x.filter.Next(at) {
+		if x.bounds != "" && at.Phase != store.ByValue {
+			return nil // what has no value is not within them
+		}
+		if more, err := x.byIndex(at, take); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// byNumber walks a set by number, as the phase ByNumber.
+func (x *selection) byNumber(from store.Cursor, set bitmap, take func([]entry) (bool, error)) error {
+	i, step := 0, 1
+	if x.filter.Desc {
+		i, step = x.n-1, -1
+	}
+	if !from.Start {
+		i = int(min(max(from.Number, -1), int64(x.n))) + step
+	}
+	size := x.filter.Limit + 1 // more only if checks reject some
+	for i >= 0 && i < x.n {
+		var some []entry
+		for ; i >= 0 && i < x.n && len(some) < size; i += step {
+			if set.has(i) {
+				some = append(some, entry{int64(i), store.Cursor{Phase: store.ByNumber, Number: int64(i)}})
+			}
+		}
+		if more, err := take(some); err != nil || !more {
+			return err
+		}
+		size = min(2*size, walkedAtOnce)
+	}
+	return nil
+}
+
+// compare is the order of two entries of the phase ByValue.
+func (x *selection) compare(a, b *store.Cursor) int {
+	c := 0
+	switch x.filter.Sort {
+	case store.SortMetric:
+		c = cmp.Compare(a.Value, b.Value)
+	case store.SortFinished:
+		c = cmp.Compare(a.Time, b.Time)
+	case store.SortParam:
+		c = store.CompareValues(a.Param, b.Param)
+	case store.SortNumber:
+	}
+	c = cmp.Or(c, cmp.Compare(a.Number, b.Number))
+	if x.filter.Desc {
+		return -c
+	}
+	return c
+}
+
+// byParam finds the next entries in the column, as many as may be wanted at a
+// time.
+func (x *selection) byParam(from store.Cursor, take func([]entry) (bool, error)) error {
+	none := newBitmap(x.n, false)
+	for i := range x.n {
+		if x.set.has(i) && x.sorted.kinds[i] == noValue {
+			none.set(i)
+		}
+	}
+	for size := x.filter.Limit + 1; from.Phase == store.ByValue; size *= 4 {
+		some := x.smallest(from, size)
+		if len(some) > 0 {
+			from = some[len(some)-1].at
+			if more, err := take(slices.Clone(some)); err != nil || !more {
+				return err
+			}
+		}
+		if len(some) < size {
+			from = store.Cursor{Phase: store.ByNumber, Start: true}
+		}
+	}
+	return x.byNumber(from, none, take)
+}
+
+// smallest returns the first entries by value after from, in order.
+func (x *selection) smallest(from store.Cursor, size int) []entry {
+	heap := make([]entry, 0, min(size, x.n)) // the last of them is at the top
+	for i := range x.n {
+		if !x.set.has(i) || x.sorted.kinds[i] == noValue {
+			continue
+		}
+		e := entry{int64(i), store.Cursor{Phase: store.ByValue, Param: x.sorted.value(i), Number: int64(i)}}
+		switch {
+		case !from.Start && x.compare(&e.at, &from) <= 0:
+		case len(heap) < size:
+			if heap = append(heap, e); len(heap) == size {
+				slices.SortFunc(heap, func(a, b entry) int { return x.compare(&b.at, &a.at) })
+			}
+		case x.compare(&e.at, &heap[0].at) < 0:
+			heap[0] = e
+			x.sink(heap)
+		}
+	}
+	slices.SortFunc(heap, func(a, b entry) int { return x.compare(&a.at, &b.at) })
+	return heap
+}
+
+// sink puts the top of a heap in its place.
+func (x *selection) sink(heap []entry) {
+	for i := 0; ; {
+		big := i
+		for _, c := range [2]int{2*i + 1, 2*i + 2} {
+			if c < len(heap) && x.compare(&heap[c].at, &heap[big].at) > 0 {
+				big = c
+			}
+		}
+		if big == i {
+			return
+		}
+		heap[i], heap[big] = heap[big], heap[i]
+		i = big
+	}
+}
+
+// byLookUp sorts a small set by what the rows have.
+func (x *selection) byLookUp(from store.Cursor, take func([]entry) (bool, error)) error {
+	var numbers []int64
+	for i := range x.n {
+		if x.set.has(i) {
+			numbers = append(numbers, int64(i))
+		}
+	}
+	found := map[int64]store.Cursor{}
+	query, args := "SELECT number, finished, 0 FROM trials WHERE study_id = ? AND finished IS NOT NULL AND number IN ?", []any{x.study}
+	if x.filter.Sort == store.SortMetric {
+		query, args = "SELECT trial, value, kind FROM trial_metrics WHERE study_id = ? AND metric = ? AND trial IN ?", []any{x.study, x.filter.Metric}
+	}
+	for some := range slices.Chunk(numbers, maxIn) {
+		list, err := x.entries(store.ByValue, query, append(slices.Clone(args), some)...)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			found[e.number] = e.at
+		}
+	}
+	phase := map[store.Phase]int{store.ByValue: 0, store.ByNaN: 1, store.ByNumber: 2}
+	order := func(a, b *store.Cursor) int {
+		return cmp.Or(cmp.Compare(phase[a.Phase], phase[b.Phase]), x.compare(a, b))
+	}
+	var all []entry
+	for _, n := range numbers {
+		at, ok := found[n]
+		if !ok {
+			at = store.Cursor{Phase: store.ByNumber, Number: n}
+		}
+		after := order(&at, &from) > 0
+		if from.Start {
+			after = phase[at.Phase] >= phase[from.Phase]
+		}
+		if after {
+			all = append(all, entry{n, at})
+		}
+	}
+	slices.SortFunc(all, func(a, b entry) int { return order(&a.at, &b.at) })
+	for some := range slices.Chunk(all, max(x.filter.Limit+1, maxIn)) {
+		if more, err := take(some); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// byIndex walks the index of a phase and keeps what is in the set.
+func (x *selection) byIndex(at store.Cursor, take func([]entry) (bool, error)) (more bool, err error) {
+	dir, op := "", ">"
+	if x.filter.Desc {
+		dir, op = " DESC", "<"
+	}
+	for {
+		query, args := x.index(at, dir, op)
+		list, err := x.entries(at.Phase, query+" LIMIT ?", append(args, walkedAtOnce)...)
+		if err != nil {
+			return false, err
+		}
+		walked := len(list)
+		if walked > 0 {
+			at = list[walked-1].at
+		}
+		list = slices.DeleteFunc(list, func(e entry) bool { return !x.set.has(int(e.number)) })
+		for some := range slices.Chunk(list, x.filter.Limit+1) {
+			if more, err := take(some); err != nil || !more {
+				return false, err
+			}
+		}
+		if walked < walkedAtOnce {
+			return true, nil
+		}
+	}
+}
+
+// index is the query of a phase after a place.
+func (x *selection) index(at store.Cursor, dir, op string) (string, []any) {
+	f := x.filter
+	if f.Sort == store.SortFinished {
+		if at.Phase == store.ByValue {
+			q, args := "SELECT number, finished, 0 FROM trials WHERE study_id = ? AND finished IS NOT NULL"+x.bounds, append([]any{x.study}, x.boundsArgs...)
+			if !at.Start {
+				q, args = q+" AND (finished, number) "+op+" (?, ?)", append(args, at.Time, at.Number)
+			}
+			return q + " ORDER BY finished" + dir + ", number" + dir, args
+		}
+		q, args := "SELECT number, NULL, 0 FROM trials WHERE study_id = ? AND finished IS NULL", []any{x.study}
+		if !at.Start {
+			q, args = q+" AND number "+op+" ?", append(args, at.Number)
+		}
+		return q + " ORDER BY number" + dir, args
+	}
+	switch at.Phase {
+	case store.ByValue:
+		q, args := "SELECT trial, value, kind FROM trial_metrics WHERE study_id = ? AND metric = ? AND value IS NOT NULL"+x.bounds, append([]any{x.study, f.Metric}, x.boundsArgs...)
+		if !at.Start {
+			q, args = q+" AND (value, trial) "+op+" (?, ?)", append(args, at.Value, at.Number)
+		}
+		return q + " ORDER BY value" + dir + ", trial" + dir, args
+	case store.ByNaN:
+		q, args := "SELECT trial, value, kind FROM trial_metrics WHERE study_id = ? AND metric = ? AND value IS NULL", []any{x.study, f.Metric}
+		if !at.Start {
+			q, args = q+" AND trial "+op+" ?", append(args, at.Number)
+		}
+		return q + " ORDER BY trial" + dir, args
+	case store.ByNumber:
+	}
+	q, args := `SELECT number, NULL, 0 FROM trials t WHERE study_id = ? AND NOT EXISTS (SELECT 1 FROM trial_metrics m
+		WHERE m.study_id = t.study_id AND m.trial = t.number AND m.metric = ?)`, []any{x.study, f.Metric}
+	if !at.Start {
+		q, args = q+" AND number "+op+" ?", append(args, at.Number)
+	}
+	return q + " ORDER BY number" + dir, args
+}
+
+// entries reads numbers with what they are ordered by: a time, or the value of a
+// metric and its kind.
+func (x *selection) entries(phase store.Phase, query string, args ...any) (out []entry, err error) {
+	rows, err := x.db.Raw(query, args...).Rows()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = cmp.Or(err, rows.Close()) }()
+	for rows.Next() {
+		e := entry{at: store.Cursor{Phase: phase}}
+		var kind int64
+		if x.filter.Sort == store.SortFinished {
+			var at *int64
+			err = rows.Scan(&e.number, &at, &kind)
+			if at != nil {
+				e.at.Time = *at
+			}
+		} else {
+			var value *float64
+			err = rows.Scan(&e.number, &value, &kind)
+			switch {
+			case phase != store.ByNumber && value == nil:
+				e.at.Phase = store.ByNaN
+			case value != nil:
+				e.at.Value = join(value, kind)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		e.at.Number = e.number
+		out = append(out, e)
+	}
+	return out, rows.Err()
+}
