@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"math"
@@ -217,4 +218,28 @@ func (f *TrialFilter) order() string {
 		return string(f.Sort) + "-desc"
 	}
 	return string(f.Sort)
+}
+
+// Lister reads pages of trials, as Trials does.
+type Lister interface {
+	ListTrials(ctx context.Context, study int64, f TrialFilter) ([]trial.Trial, string, error)
+}
+
+// EachTrial calls do for the trials that f selects, page by page, until do fails.
+func EachTrial(ctx context.Context, db Lister, study int64, f TrialFilter, do func(*trial.Trial) error) error {
+	for {
+		page, next, err := db.ListTrials(ctx, study, f)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := do(&page[i]); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		f.After = next
+	}
 }

@@ -108,21 +108,7 @@ func (x *exporter) write(ctx context.Context, w *bufio.Writer, form string) erro
 }
 
 func (x *exporter) each(ctx context.Context, do func(*trial.Trial) error) error {
-	for f := x.filter; ; {
-		page, next, err := x.db.ListTrials(ctx, x.study.ID, f)
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if err := do(&page[i]); err != nil {
-				return err
-			}
-		}
-		if next == "" {
-			return nil
-		}
-		f.After = next
-	}
+	return store.EachTrial(ctx, x.db, x.study.ID, x.filter, do)
 }
 
 func (x *exporter) readSpaces(ctx context.Context) error {

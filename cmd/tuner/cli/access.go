@@ -189,25 +189,6 @@ func eachStudy(ctx context.Context, db reader, project string, do func(store.Stu
 	}
 }
 
-// eachTrial calls do for the trials that f selects, page by page.
-func eachTrial(ctx context.Context, db reader, study int64, f store.TrialFilter, do func(*trial.Trial) error) error {
-	for {
-		page, next, err := db.ListTrials(ctx, study, f)
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if err := do(&page[i]); err != nil {
-				return err
-			}
-		}
-		if next == "" {
-			return nil
-		}
-		f.After = next
-	}
-}
-
 // spacesOf compiles all space versions of a study; version v is at v-1.
 func spacesOf(ctx context.Context, db reader, study int64) ([]*space.Space, error) {
 	texts, err := db.Spaces(ctx, study)

@@ -191,7 +191,7 @@ func (r retention) expired(ctx context.Context, db store.Store, study trial.Stud
 		return nil, err
 	}
 	open := map[int64]bool{}
-	if err := eachTrial(ctx, db, study.ID, store.TrialFilter{States: []types.State{types.Queued, types.Running, types.Paused}}, func(t *trial.Trial) error {
+	if err := store.EachTrial(ctx, db, study.ID, store.TrialFilter{States: []types.State{types.Queued, types.Running, types.Paused}}, func(t *trial.Trial) error {
 		open[t.Number] = true
 		return nil
 	}); err != nil {

@@ -58,7 +58,7 @@ func expect(ctx context.Context, db reader, study trial.Study, sp *space.Space, 
 	metric := study.Spec.Objectives[0].Metric
 	var near []neighbour
 	known := 0
-	err = eachTrial(ctx, db, study.ID, store.TrialFilter{States: []types.State{types.Completed}}, func(o *trial.Trial) error {
+	err = store.EachTrial(ctx, db, study.ID, store.TrialFilter{States: []types.State{types.Completed}}, func(o *trial.Trial) error {
 		if o.Number >= t.Number {
 			return errEnough
 		}
