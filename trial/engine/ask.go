@@ -152,6 +152,9 @@ func (e *Engine) toldBefore(ctx context.Context, req types.TellRequest, refusal 
 	if !t.State.Finished() {
 		return types.FinishReply{}, refusal
 	}
+	if t.State == types.Cancelled {
+		return types.FinishReply{}, cancelled(t)
+	}
 	metrics, err := valued(st.Spec.Objectives, req.Value, req.Metrics)
 	if err != nil {
 		return types.FinishReply{}, err
@@ -166,9 +169,15 @@ func (e *Engine) toldBefore(ctx context.Context, req types.TellRequest, refusal 
 	return reply, nil
 }
 
+// cancelled refuses what is told for a trial that was cancelled.
+func cancelled(t trial.Trial) error {
+	return types.Errorf(types.Conflict, "trial %d was cancelled (%s): what is told now does not count", t.Number, t.Reason).
+		WithRemedy("ask for another trial, if the study goes on")
+}
+
 // agrees reports whether what is told is what a finished trial has: its values,
 // and a state that follows from what was told. What was stopped meanwhile is
-// pruned or cancelled, whatever was told.
+// pruned, whatever was told.
 func agrees(req types.TellRequest, metrics map[string]types.Float, t trial.Trial) bool {
 	if req.Attempt != 0 && req.Attempt != t.Attempts {
 		return false
@@ -178,7 +187,7 @@ func agrees(req types.TellRequest, metrics map[string]types.Float, t trial.Trial
 		types.OutcomeFailed:     {types.Failed},
 		types.OutcomeInfeasible: {types.Infeasible},
 	}[req.Outcome]
-	if !slices.Contains(append(states, types.Pruned, types.Cancelled), t.State) {
+	if !slices.Contains(append(states, types.Pruned), t.State) {
 		return false
 	}
 	for name, v := range metrics {
@@ -189,11 +198,19 @@ func agrees(req types.TellRequest, metrics map[string]types.Float, t trial.Trial
 	return true
 }
 
-// ReportAsked counts reports of a trial that was asked for.
+// ReportAsked counts reports of a trial that was asked for. Those of one that was
+// cancelled count no more, and are answered by the decision to stop.
 func (e *Engine) ReportAsked(ctx context.Context, req types.ReportAskedRequest) (types.Decision, error) {
-	return call(ctx, e, req.Study, kindReportAsked, req, func(s *study, tx *txn) (types.Decision, error) {
+	d, err := call(ctx, e, req.Study, kindReportAsked, req, func(s *study, tx *txn) (types.Decision, error) {
 		return s.reportAsked(ctx, tx, req)
 	})
+	if types.CodeOf(err) == types.NotFound {
+		t, gone := e.cfg.Store.Trial(ctx, req.Study, req.Trial)
+		if gone == nil && t.State == types.Cancelled && (req.Attempt == 0 || req.Attempt == t.Attempts) {
+			return types.Decision{Stop: true, Kind: types.StopCancelled, Reason: t.Reason}, nil
+		}
+	}
+	return d, err
 }
 
 func (s *study) reportAsked(ctx context.Context, tx *txn, req types.ReportAskedRequest) (types.Decision, error) {

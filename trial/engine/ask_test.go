@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,4 +180,36 @@ func TestAskedTrialComesBack(t *testing.T) {
 			t.Errorf("the value of the second attempt: %+v, %v", r, err)
 		}
 	})
+}
+
+// TestAskedTrialEndsWhenCancelled: nobody listens who could end it, so it ends at
+// once, the study can be removed, what is reported is answered by a stop and what
+// is told is refused.
+func TestAskedTrialEndsWhenCancelled(t *testing.T) {
+	for kind, study := range map[string]bool{"trial": false, "study": true} {
+		t.Run(kind, func(t *testing.T) {
+			e := start(t, memstore.New())
+			st := open(t, e, spec("a", 10))
+			ctx := context.Background()
+			n := ask(t, e, types.LeaseRequest{Study: st.ID, Worker: "me", TTL: types.Duration(24 * time.Hour)}).Leases[0].Ref.Trial
+			req := types.ControlRequest{Study: st.ID, Kind: types.StopTrial, Numbers: []int64{n}, Reason: "enough"}
+			if study {
+				req = types.ControlRequest{Study: st.ID, Kind: types.StopStudy, Reason: "enough"}
+			}
+			if v := control(t, e, req).Study; v.Counts.Running != 0 || v.Counts.Cancelled != 1 {
+				t.Fatalf("cancelled: %+v", v.Counts)
+			}
+			_, told := e.Tell(ctx, tell(st.ID, n, 1))
+			d, err := e.ReportAsked(ctx, types.ReportAskedRequest{Study: st.ID, Trial: n, ReportAskedBody: types.ReportAskedBody{Value: new(types.Float(1))}})
+			if err != nil || !d.Stop || d.Kind != types.StopCancelled || d.Reason != "enough" {
+				t.Errorf("reported: %+v, %v", d, err)
+			}
+			if types.CodeOf(told) != types.Conflict || !strings.Contains(told.Error(), "was cancelled (enough)") {
+				t.Errorf("told: %v", told)
+			}
+			if _, err := e.Control(ctx, types.ControlRequest{Study: st.ID, Kind: types.RemoveStudy}); err != nil {
+				t.Errorf("removed: %v", err)
+			}
+		})
+	}
 }

@@ -93,7 +93,9 @@ func (s *study) command(ctx context.Context, tx *txn, req types.ControlRequest) 
 	case types.Import:
 		err = s.importTrials(tx, req.Trials)
 	case types.StopTrial:
-		reply.Numbers, err = s.cancel(tx, req.Numbers, req.Reason)
+		if reply.Numbers, err = s.cancel(tx, req.Numbers, req.Reason); err == nil {
+			s.afterEnd(tx)
+		}
 	case types.StopStudy:
 		s.stopStudy(tx, req.Reason)
 	case types.PauseStudy:
@@ -227,7 +229,9 @@ func (s *study) importTrial(tx *txn, p space.Point, f types.FinishedTrial) {
 	s.tally(t.Number, fin, t.Origin)
 }
 
-// cancel ends queued trials at once and asks running ones to stop.
+// cancel ends queued trials at once and asks running ones to stop. Of one that was
+// asked for by hand, under a lease that is not renewed, nobody listens: it ends at
+// once too.
 func (s *study) cancel(tx *txn, numbers []int64, reason string) ([]int64, error) {
 	if reason == "" {
 		reason = "stopped by hand"
@@ -244,12 +248,26 @@ func (s *study) cancel(tx *txn, numbers []int64, reason string) ([]int64, error)
 			if !lt.stop.Stop {
 				s.halt(tx, lt, types.StopCancelled, reason, lt.Step)
 			}
+			// A program that renews a short lease hears of it.
+			if lt.attempt.Executor == types.ExecutorAsk && lt.ttl > s.e.cfg.LeaseTTL {
+				s.abandon(tx, lt)
+			}
 			continue
 		}
 		s.dequeue(n)
 		s.closeTrial(tx, lt, trial.Cancel, reason, nil)
 	}
 	return numbers, nil
+}
+
+// abandon ends a trial that has to stop without waiting for who runs it.
+func (s *study) abandon(tx *txn, lt *liveTrial) {
+	act, reason := trial.Cancel, lt.attempt.Reason
+	if lt.attempt.Stopping == types.StopPruned {
+		act = trial.Prune
+	}
+	s.endAttempt(tx, lt, trial.Exit)
+	s.closeTrial(tx, lt, act, reason, nil)
 }
 
 // stopStudy cancels everything and hands out no more.

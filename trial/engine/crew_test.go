@@ -161,3 +161,38 @@ func TestNobodyIsPutAsideUnderEverybodysName(t *testing.T) {
 }
 
 var _ store.Workers = (*memstore.Store)(nil)
+
+// TestFirstFailuresOfOneWorkerWait: what another worker still runs may show that
+// the failures are the worker's own; it gets no more until then.
+func TestFirstFailuresOfOneWorkerWait(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  types.Outcome
+		next types.LeaseStatus
+	}{
+		"it completes":   {types.OutcomeCompleted, types.LeaseGranted},
+		"it fails too":   {types.OutcomeFailed, types.LeaseDone},
+		"it is put back": {types.OutcomeInterrupted, types.LeaseGranted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := start(t, memstore.New())
+			st := open(t, e, spec("a", 10))
+			ctx := t.Context()
+			good := lease(t, e, st.ID)
+			for range engine.FirstFailures {
+				if err := shift(t, e, st.ID, "bad", types.OutcomeFailed); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r, err := e.Lease(ctx, types.LeaseRequest{Study: st.ID, Worker: "bad"})
+			if err != nil || r.Status != types.LeaseWait || !strings.Contains(r.Reason, "the first 3 trials all failed") {
+				t.Fatalf("while another runs: %+v, %v", r, err)
+			}
+			if _, err := e.Finish(ctx, types.FinishRequest{Ref: good.Ref, Outcome: c.end, Reason: "so", Metrics: map[string]types.Float{"loss": 1}}); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := e.Lease(ctx, types.LeaseRequest{Study: st.ID, Worker: "bad"}); err != nil || r.Status != c.next {
+				t.Errorf("then: %+v, %v", r, err)
+			}
+		})
+	}
+}

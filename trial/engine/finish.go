@@ -46,6 +46,9 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 	case types.OutcomeInterrupted, types.OutcomeLost:
 		s.requeue(tx, lt, outcome == types.OutcomeLost, reason)
 	default:
+		if outcome == types.OutcomeFailed {
+			s.failers[a.Worker] = true
+		}
 		if outcome != types.OutcomeCompleted || !s.pause(tx, lt, req.Metrics) {
 			s.end(tx, lt, outcome, reason, req.Metrics)
 		}
@@ -258,7 +261,7 @@ func (s *study) afterEnd(tx *txn) {
 	}
 	b := s.st.Spec.Budget
 	switch {
-	case s.failed >= FirstFailures && s.failed == s.finished && b.MaxFailures == 0:
+	case s.allFailed() && !s.othersRun():
 		s.setState(tx, types.StudyStopped, fmt.Sprintf("the first %d trials all failed", s.failed))
 	case b.MaxFailures > 0 && s.failed >= b.MaxFailures:
 		s.setState(tx, types.StudyStopped, fmt.Sprintf("%d trials failed, which is the limit", s.failed))
@@ -275,6 +278,22 @@ func (s *study) afterEnd(tx *txn) {
 	case b.Trials > 0 && s.counts.Spent() >= b.Trials && len(s.live) == 0:
 		s.setState(tx, types.StudyFinished, s.spent())
 	}
+}
+
+// allFailed reports whether the study is to stop for its first trials' sake.
+func (s *study) allFailed() bool {
+	return s.failed >= FirstFailures && s.failed == s.finished && s.st.Spec.Budget.MaxFailures == 0
+}
+
+// othersRun reports whether a worker runs a trial of which none has failed: how it
+// ends tells whether the failures are the study's or their workers' own.
+func (s *study) othersRun() bool {
+	for _, lt := range s.running {
+		if !s.failers[lt.attempt.Worker] {
+			return true
+		}
+	}
+	return false
 }
 
 // finishedBefore answers a Finish that the engine refused because its attempt

@@ -91,6 +91,10 @@ func (s *study) lease(ctx context.Context, tx *txn, req types.LeaseRequest) (typ
 	if err := s.refuse(req); err != nil {
 		return types.LeaseReply{}, err
 	}
+	if s.failers[req.Worker] && s.st.State == types.StudyActive && s.allFailed() && s.othersRun() {
+		return types.LeaseReply{Status: types.LeaseWait,
+			Reason: fmt.Sprintf("the first %d trials all failed; how those of other workers end tells whether the study goes on", s.failed)}, nil
+	}
 	var leases []types.Lease
 	reply := types.LeaseReply{}
 	for range max(1, req.Max) {

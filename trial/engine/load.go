@@ -14,7 +14,7 @@ import (
 // load rebuilds a study from the store: totals and the algorithm's knowledge
 // from the events, unfinished trials from their rows. O(events).
 func (e *Engine) load(ctx context.Context, st trial.Study) (*study, error) {
-	s := &study{e: e, id: st.ID, project: st.Spec.Project, records: map[string]*workRecord{}, epoch: st.Epoch, st: st, fromSeq: st.NextSeq, fromNumber: st.NextNumber,
+	s := &study{e: e, id: st.ID, project: st.Spec.Project, records: map[string]*workRecord{}, failers: map[string]bool{}, epoch: st.Epoch, st: st, fromSeq: st.NextSeq, fromNumber: st.NextNumber,
 		live: map[int64]*liveTrial{}, running: map[int64]*liveTrial{}, keys: map[string]store.PutRequestKey{},
 		changed: make(chan struct{}), stops: make(chan struct{}), prospect: trial.NewProspect(st.Spec.Objectives)}
 	raw, err := e.cfg.Store.Spaces(ctx, st.ID)

@@ -61,6 +61,9 @@ type study struct {
 
 	// records are those of the workers, by name.
 	records map[string]*workRecord
+	// failers are the workers that failed a trial since the study became active
+	// and this process has it.
+	failers map[string]bool
 
 	started time.Time // of the first attempt
 	// Trials that finished since the best improved, those that finished and those
@@ -255,5 +258,6 @@ func (s *study) become(tx *txn, st types.StudyState, reason string) {
 
 func (s *study) beginAnew() {
 	s.sinceBest, s.finished, s.failed, s.unpriced = 0, 0, 0, ""
+	s.failers = map[string]bool{}
 	s.prospect.BeginAnew()
 }

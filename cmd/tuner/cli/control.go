@@ -80,6 +80,8 @@ func afterQueued(at *site, owner string, after types.Study, one bool) string {
 	switch {
 	case after.State == types.StudyPaused:
 		return "; the study is paused: tuner resume " + quoted(after.Spec.Name)
+	case after.State == types.StudyStopped:
+		return fmt.Sprintf("; the study is stopped: %s after tuner resume %s", map[bool]string{true: "it runs", false: "they run"}[one], quoted(after.Spec.Name))
 	case at.url != "":
 		return "; who asks the server for a trial of it gets " + it + " next"
 	case owner != "":

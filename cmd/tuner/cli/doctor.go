@@ -241,13 +241,8 @@ func (d *doctor) studies(ctx context.Context, s store.Store) error {
 		if o := d.db.ownerOf(x.Study); o != "" {
 			running++
 			d.add("owner", checkOK, name+" is run by "+o, "")
-		} else if by := d.db.leftBy(x.Study); by != "" {
-			silent := "which has ended"
-			if late := now.Sub(x.Study.LeaseUntil); late > 0 {
-				silent = "which gave no sign of life for " + formatDuration(late)
-			}
-			d.add("owner", checkWarn, fmt.Sprintf("%s was run by %s, %s", name, by, silent),
-				"nothing is lost: the next tuner sweep --name "+quoted(x.Study.Spec.Name)+" takes over")
+		} else {
+			d.left(x, name, now)
 		}
 		if x.Counts.Running == 0 {
 			return nil
@@ -264,6 +259,36 @@ func (d *doctor) studies(ctx context.Context, s store.Store) error {
 		d.add("clock", checkOK, "no stored time lies ahead of the clock", "")
 	}
 	return nil
+}
+
+// left tells of a study that a process has left, if anything of it is to be done.
+func (d *doctor) left(x store.StudySummary, name string, now time.Time) {
+	st := x.Study
+	by, over := d.db.leftBy(st), st.State == types.StudyFinished || st.State == types.StudyStopped
+	if by == "" || over && x.Counts.Running == 0 {
+		return
+	}
+	silent := "which has ended"
+	if late := now.Sub(st.LeaseUntil); late > 0 {
+		silent = "which gave no sign of life for " + formatDuration(late)
+	}
+	switch {
+	case !isServer(by):
+		d.add("owner", checkWarn, fmt.Sprintf("%s was run by %s, %s", name, by, silent), "nothing is lost: the next "+sweepOf(st.Spec)+" takes over")
+	case x.Counts.Running > 0:
+		d.add("owner", checkWarn, fmt.Sprintf("%s was run by the server %s, %s; %s marked as running", name, by, silent, isAre(x.Counts.Running, "trial")),
+			"nothing is lost: the server takes it over when somebody asks it for a trial")
+	default:
+		d.add("owner", checkOK, name+" is run by nobody now: the server "+by+" takes it over when somebody asks it for a trial", "")
+	}
+}
+
+// heir is who takes over what a process left.
+func heir(by string, spec types.StudySpec) string {
+	if isServer(by) {
+		return "the server, when somebody asks it for a trial of this study,"
+	}
+	return "the next " + sweepOf(spec)
 }
 
 // leases looks for attempts whose holder gave no sign of life.
@@ -283,7 +308,7 @@ func (d *doctor) leases(ctx context.Context, s store.Store, x store.StudySummary
 		}
 		if late := now.Sub(a.Expires); !a.State.Finished() && late > 0 {
 			d.add("lease", checkWarn, fmt.Sprintf("trial %d of %s: its lease ended %s ago (%s)", t.Number, name, formatDuration(late), cmp.Or(a.Node, a.Worker)),
-				"the next tuner sweep --name "+quoted(x.Study.Spec.Name)+" finds or repeats it")
+				heir(d.db.leftBy(x.Study), x.Study.Spec)+" finds or repeats it")
 		}
 	}
 	return nil

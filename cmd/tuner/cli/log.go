@@ -17,6 +17,7 @@ import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/export"
+	"github.com/gotuner/tuner/trial/local"
 )
 
 // How often a followed log is looked at, and how often the database is asked
@@ -155,6 +156,9 @@ func (f *logFlags) find(ctx context.Context, db reader, study trial.Study, numbe
 	if err == nil && a.Dir == "" {
 		if !a.State.Finished() {
 			return a, types.Errorf(types.NotFound, "attempt %d of trial %d %w", n, number, errStarting).WithRemedy("wait for it with -f")
+		}
+		if a.Executor == local.ProcessExecutor {
+			return a, types.Errorf(types.NotFound, "attempt %d of trial %d did not start and has no log: %s", n, number, orDefault(printable(a.Reason), "the reason is not known"))
 		}
 		return a, types.Errorf(types.NotFound, "attempt %d of trial %d ran inside a program (%s) and has no log", n, number, orDefault(a.Executor, "in-process"))
 	}

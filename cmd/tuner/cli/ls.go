@@ -79,8 +79,11 @@ func (f *dbFlags) listStudies(ctx context.Context, all bool) ([]studyRow, error)
 func (f *dbFlags) studyRow(ctx context.Context, db reader, st trial.Study, counts types.Counts) (studyRow, error) {
 	v, err := studyView(ctx, db, st, counts)
 	row := studyRow{Study: v, Owner: f.ownerOf(st), left: f.left(st)}
-	if row.left != "" {
-		row.LeftBy = f.leftBy(st)
+	if by := f.leftBy(st); row.left != "" && !isServer(by) {
+		row.LeftBy = by
+	}
+	if url, uerr := f.server(); uerr == nil && url != "" && st.State == types.StudyActive {
+		row.Owner = url // it hands the trials out, whether it has the study in memory or not
 	}
 	if err != nil {
 		return row, err
@@ -162,7 +165,7 @@ func objectivesText(os []types.Objective) string {
 
 // runBy names the process that runs the study.
 func (r *studyRow) runBy() string {
-	if r.left != "" {
+	if r.LeftBy != "" {
 		return leftShort
 	}
 	return orDefault(r.Owner, "-")

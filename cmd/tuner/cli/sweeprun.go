@@ -250,12 +250,12 @@ func (r *sweepRun) announce() error {
 		return err
 	}
 	spec := r.study.Spec
-	verb := "new study"
+	verb, more := "new study", cmp.Or(r.plan.more, "a larger -n adds some, another --name starts anew")
 	switch n := spec.Budget.Trials; {
 	case r.study.Continued && n > 0 && r.study.Counts.Spent() > n:
-		verb = fmt.Sprintf("%s done, which is more than -n %d; a larger -n adds some, another --name starts anew", isAre(r.study.Counts.Spent(), "trial"), n)
+		verb = fmt.Sprintf("%s done, which is more than -n %d; %s", isAre(r.study.Counts.Spent(), "trial"), n, more)
 	case r.study.Continued && n > 0 && r.study.Counts.Spent() == n:
-		verb = fmt.Sprintf("all of its %s done; a larger -n adds some, another --name starts anew", isAre(n, "trial"))
+		verb = fmt.Sprintf("all of its %s done; %s", isAre(n, "trial"), more)
 	case r.study.Continued:
 		verb = fmt.Sprintf("continuing (%s so far)", plural(r.study.Counts.Spent(), "trial"))
 	}

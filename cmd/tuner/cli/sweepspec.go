@@ -25,6 +25,7 @@ import (
 // plan is a sweep that was checked as far as that is possible without a
 // database.
 type plan struct {
+	more     string // what adds trials to a study whose budget is used up; "": a larger -n
 	spec     types.StudySpec
 	space    *space.Space
 	params   []space.Parameter

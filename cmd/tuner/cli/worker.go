@@ -127,7 +127,7 @@ func (f *workerFlags) workAt(ctx context.Context, st *State, db *dbFlags, fs *pf
 		return err
 	}
 	study.Continued = true
-	p := &plan{jobs: max(f.jobs, len(f.gpus), 1)}
+	p := &plan{jobs: max(f.jobs, len(f.gpus), 1), more: "tuner edit " + quoted(stored.Spec.Name) + " -n N gives it more"}
 	if p.labels, err = labelsOf("label", f.label); err != nil {
 		return err
 	}
