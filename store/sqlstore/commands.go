@@ -37,7 +37,10 @@ func (s *Store) AddCommand(ctx context.Context, study int64, kind string, payloa
 		id = again.ID
 		return err
 	})
-	return id, err
+	if err != nil { // the writer may still be at it
+		return 0, err
+	}
+	return id, nil
 }
 
 // PendingCommands implements store.Commands.

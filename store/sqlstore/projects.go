@@ -17,16 +17,20 @@ func (s *Store) AddProject(ctx context.Context, name string, now time.Time) (p s
 		return p, false, err
 	}
 	var row projectRow
+	fresh := false
 	err = s.writer.do(ctx, func(tx *gorm.DB) error {
 		row = projectRow{Name: name, Created: micros(now)}
 		r := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
-		if created = r.RowsAffected == 1; r.Error != nil || created {
+		if fresh = r.RowsAffected == 1; r.Error != nil || fresh {
 			return r.Error
 		}
 		row = projectRow{}
 		return tx.Where("name = ?", name).Take(&row).Error
 	})
-	return store.Project{Name: name, Created: timeAt(row.Created)}, created, err
+	if err != nil { // the writer may still be at it
+		return store.Project{}, false, err
+	}
+	return store.Project{Name: name, Created: timeAt(row.Created)}, fresh, nil
 }
 
 // ListProjects implements store.Projects.
