@@ -90,7 +90,7 @@ func (l *Ledger) Observe(e trial.Event) {
 		if l.space.Open() && e.Finish != nil {
 			l.abandon(e.Trial, e.Finish.State)
 		}
-		delete(l.open, e.Trial)
+		l.close(e.Trial)
 	case trial.EventSpace:
 		all := l.kept
 		l.kept, l.tried, l.masks = nil, map[string]int{}, nil
@@ -99,6 +99,18 @@ func (l *Ledger) Observe(e trial.Event) {
 			l.remember(k)
 		}
 	case trial.EventStarted, trial.EventReported, trial.EventRequeued, trial.EventPaused, trial.EventStudy:
+	}
+}
+
+// close is for a trial that is over: what its point lacks, it did not ask for.
+func (l *Ledger) close(number int64) {
+	k, ok := l.open[number]
+	delete(l.open, number)
+	if !ok {
+		return
+	}
+	if p, ok := k.In(l.space); ok && l.countable(p) && l.tried[l.space.Key(p)] > 0 {
+		l.mask(p)
 	}
 }
 
@@ -138,7 +150,9 @@ func (l *Ledger) remember(k kept) {
 	l.kept = append(l.kept, k)
 	if ok && l.countable(p) {
 		l.tried[l.space.Key(p)]++
-		l.mask(p)
+		if _, open := l.open[k.number]; !open { // it may ask for more
+			l.mask(p)
+		}
 	}
 }
 
