@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -138,12 +139,15 @@ func fromModel(id string, m *huma.ErrorModel) *types.Problem {
 	var faults []types.Fault
 	for _, d := range m.Errors {
 		if d != nil {
-			faults = append(faults, types.Fault{Field: fieldOf(d.Location), Message: d.Message})
+			faults = append(faults, faultOf(d))
 		}
 	}
 	if len(faults) > 0 {
 		e.Field, e.Message = faults[0].Field, faults[0].Message
 		e.Remedy = "GET /v1/openapi.json describes the request"
+		if e.Message == "it is missing" {
+			e.Remedy = "give " + e.Field + "; " + e.Remedy
+		}
 	}
 	if m.Status == http.StatusRequestEntityTooLarge {
 		e.Message, e.Remedy = "the body is too large", "send it in parts"
@@ -153,6 +157,18 @@ func fromModel(id string, m *huma.ErrorModel) *types.Problem {
 		p.Errors = faults
 	}
 	return &p.Problem
+}
+
+// missing are huma's words for a field that has to be there, at the place that
+// should have it.
+var missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+
+func faultOf(d *huma.ErrorDetail) types.Fault {
+	f := types.Fault{Field: fieldOf(d.Location), Message: d.Message}
+	if m := missing.FindStringSubmatch(d.Message); m != nil {
+		f.Field, f.Message = strings.TrimPrefix(f.Field+"."+m[1], "body."), "it is missing"
+	}
+	return f
 }
 
 // fieldOf is a place in a request as types.Error writes it.

@@ -144,8 +144,7 @@ func (s *Server) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 // handler shows those.
 func permit(t *store.Token, needs right, project string) error {
 	if !may(t.Role, needs) {
-		return types.Errorf(types.Forbidden, "the token %s may not do this: its role is %s", t.Name, t.Role).
-			WithRemedy("use a token with another role; tuner help security lists what each may do")
+		return lacking(t, needs)
 	}
 	switch {
 	case needs == hello:
@@ -157,6 +156,26 @@ func permit(t *store.Token, needs right, project string) error {
 			WithRemedy("use the token of an administrator of all projects")
 	}
 	return nil
+}
+
+// lacking is the refusal of what a token's role does not allow.
+func lacking(t *store.Token, needs right) error {
+	does := map[right]string{
+		administer: "do what concerns the whole server", run: "ask for trials or run them", create: "create studies",
+		change: "change studies", manage: "manage workers", read: "read studies",
+	}[needs]
+	var others []string
+	for _, r := range []store.Role{store.RoleViewer, store.RoleWorker, store.RoleSubmit, store.RoleAdmin} {
+		if may(r, needs) {
+			others = append(others, string(r))
+		}
+	}
+	of := strings.Join(others, " or ")
+	if i := len(others) - 1; i > 1 {
+		of = strings.Join(others[:i], ", ") + " or " + others[i]
+	}
+	return types.Errorf(types.Forbidden, "a %s may not %s; %s may", t.Role, does, of).
+		WithRemedy("use a token with the role %s in place of the token %s; tuner help security lists what each may do", of, t.Name)
 }
 
 // ownAttempt refuses the token of an attempt whatever is not of its attempt.

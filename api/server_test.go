@@ -271,6 +271,16 @@ func TestProblems(t *testing.T) {
 	f.refuses(422, types.Invalid, http.MethodPost, studies+"/s/leases", `{"worker":"host|/etc/passwd"}`, nil)
 	f.refuses(422, types.Invalid, http.MethodPost, studies+"/s/adopt", `{"worker":""}`, nil)
 
+	for _, x := range []struct{ path, body, field string }{
+		{studies, `{"name":"t","objectives":[{"metric":"loss","goal":"minimize"}]}`, "space"},
+		{studies + "/s/leases", `{}`, "worker"},
+		{studies + "/s/adopt", `{}`, "worker"},
+	} {
+		if p := f.refuses(422, types.Invalid, http.MethodPost, x.path, x.body, nil); p.Field != x.field || !strings.Contains(p.Detail, "is missing") || !strings.Contains(p.Remedy, "give ") {
+			t.Errorf("%s without %s: %+v", x.path, x.field, p)
+		}
+	}
+
 	big := `{"points":[` + strings.Repeat(`{"x":0.5},`, 2<<20) + `{"x":0.5}]}`
 	f.refuses(413, types.Invalid, http.MethodPost, studies+"/s/trials", big, nil)
 
@@ -319,6 +329,9 @@ func TestByHand(t *testing.T) {
 		f.gets(200, http.MethodPost, studies+"/s/heartbeat", `{"worker":"me","beats":[{"trial":`+string(rune('0'+i))+`,"attempt":1,"token":"`+l.Ref.Token+`","state":"running"}]}`, &beats)
 		if len(beats.Decisions) != 1 || beats.Decisions[0].Stop {
 			t.Errorf("the heartbeat answers %+v", beats)
+		}
+		if p := f.refuses(422, types.Invalid, http.MethodPost, attempt+"/finish", `{"token":"`+l.Ref.Token+`","outcome":"done"}`, nil); p.Field != "outcome" || !strings.Contains(p.Remedy, "completed, ") {
+			t.Errorf("an unknown outcome: %+v", p)
 		}
 		var end types.FinishReply
 		for range 2 { // the second time answers as the first

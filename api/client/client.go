@@ -40,6 +40,11 @@ type Config struct {
 	// 10 s, negative not at all. It does not hold for the calls of agents
 	// (Lease, Report, Heartbeat, Finish, Adopt), which have their own patience.
 	Patience time.Duration
+	// Away is called with the reason before a call waits for a server that is away,
+	// perhaps by several calls at once; nil tells nobody.
+	Away func(error)
+	// TokenFile is where Token was read, for the errors about it; "" does not say.
+	TokenFile string
 	// HTTP sends the requests; nil is a client of its own. It must not follow
 	// redirects, and Pin is its own affair.
 	HTTP *http.Client
@@ -188,6 +193,9 @@ func (c *Client) patient(ctx context.Context, req request, out any) error {
 		if types.CodeOf(err) != types.Unavailable || time.Now().Add(pause).After(deadline) { //nolint:forbidigo // as above
 			return err
 		}
+		if pause == firstPause && c.cfg.Away != nil {
+			c.cfg.Away(err)
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -277,7 +285,7 @@ func (c *Client) refusal(resp *http.Response, text []byte) error {
 			}
 			e.Field, e.Message = "", strings.Join(all, "; ")
 		}
-		return e
+		return c.ofToken(e)
 	}
 	if resp.StatusCode == http.StatusBadRequest && bytes.Contains(text, []byte("HTTP request to an HTTPS server")) { // net/http's words
 		return types.Errorf(types.Invalid, "%s does not speak plain http", c.base.Host).WithField("url").WithRemedy("write https://%s", c.base.Host)
@@ -289,6 +297,20 @@ func (c *Client) refusal(resp *http.Response, text []byte) error {
 	}
 	return types.Errorf(code, "%s answered %s, and not as a tuner server does", c.base, resp.Status).
 		WithRemedy("see whether the address is right")
+}
+
+// ofToken says which token the server does not take. What it says to the token of
+// an attempt is for its holder already.
+func (c *Client) ofToken(e *types.Error) *types.Error {
+	if e.Code != types.Unauthenticated || types.IsAttemptBearer(c.cfg.Token) {
+		return e
+	}
+	which := "the token"
+	if c.cfg.TokenFile != "" {
+		which += " of " + c.cfg.TokenFile
+	}
+	return types.Errorf(types.Unauthenticated, "%s refuses %s: %s", c.base, which, e.Message).
+		WithRemedy("use one that was made for this server: it prints at its start where its first lies, and there tuner token create makes others, tuner token ls lists them")
 }
 
 // saw remembers the name of a study.

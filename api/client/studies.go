@@ -21,6 +21,13 @@ func (c *Client) Info(ctx context.Context) (types.ServerInfo, error) {
 	return out, err
 }
 
+// Await is Info that waits for a server that is away, as other calls do.
+func (c *Client) Await(ctx context.Context) (types.ServerInfo, error) {
+	var out types.ServerInfo
+	err := c.patient(ctx, request{method: http.MethodGet, path: []string{"v1", "info"}}, &out)
+	return out, err
+}
+
 // OpenStudy implements tuner.Backend.
 func (c *Client) OpenStudy(ctx context.Context, spec types.StudySpec) (types.Study, error) {
 	return c.open(ctx, spec, nil)

@@ -411,7 +411,7 @@ func TestABrokenWorkerIsPutAside(t *testing.T) {
 	good := worker("good", "sleep 0.05; echo v=$1")
 	good.shows("trial 7 completed")
 	bad := worker("bad", "echo no GPU here >&2; exit 1")
-	out := bad.exits(1)
+	out := bad.exits(2)
 	if !strings.Contains(out, "is put aside: its last 3 trials all failed") || !strings.Contains(out, "no GPU here") || !strings.Contains(out, "tuner worker allow ") {
 		t.Errorf("the broken worker ended with\n%s", out)
 	}
@@ -436,7 +436,7 @@ func TestABrokenWorkerIsPutAside(t *testing.T) {
 			t.Errorf("tuner %v says\n%s", args, s.shown)
 		}
 	}
-	if out := worker("bad", "echo v=$1").exits(1); !strings.Contains(out, "is put aside") {
+	if out := worker("bad", "echo v=$1").exits(2); !strings.Contains(out, "is put aside") {
 		t.Errorf("mended, but not let back: %s", out)
 	}
 	l.run(l.command(at("worker", "allow", "nobody")...)).exits(2)

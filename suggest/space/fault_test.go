@@ -227,7 +227,7 @@ func TestConstraintRefused(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	param := func(s string) string { return `{"parameters":[` + s + `]}` }
 	tests := []struct{ json, field, message string }{
-		{``, "space", "it is no valid JSON: EOF"},
+		{``, "space", "the space is missing"},
 		{`[]`, "space", "it is [], not a JSON object"},
 		{`{"parameters":[]} x`, "space", "something follows the closing brace"},
 		{`{"parameters":[}`, "space", "it is no valid JSON"},

@@ -15,6 +15,10 @@ import (
 // All of them are reported, like those of New.
 func Parse(b []byte) (*Space, error) {
 	var f faults
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil, types.Errorf(types.Invalid, "the space is missing").WithField("space").
+			WithRemedy(`give the parameters: {"parameters":[{"name":"x","type":"float","low":0,"high":1}]}; tuner help space has all types`)
+	}
 	r := &reader{&f}
 	fields, ok := r.object(b, "space", "parameters", "constraints", "open")
 	if !ok {

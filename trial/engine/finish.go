@@ -20,6 +20,9 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 	if err != nil {
 		return types.FinishReply{}, err
 	}
+	if err := checkOutcome(req.Outcome); err != nil {
+		return types.FinishReply{}, err
+	}
 	if err := checkReports(req.Reports); err != nil {
 		return types.FinishReply{}, err
 	}
@@ -64,6 +67,17 @@ func (s *study) finish(tx *txn, req types.FinishRequest) (types.FinishReply, err
 		reply.Next = &next
 	}
 	return reply, nil
+}
+
+// checkOutcome refuses an outcome that there is not; the lease is kept.
+func checkOutcome(o types.Outcome) error {
+	switch o {
+	case types.OutcomeCompleted, types.OutcomePruned, types.OutcomeFailed, types.OutcomeInfeasible, types.OutcomeCancelled,
+		types.OutcomeInterrupted, types.OutcomeLost:
+		return nil
+	}
+	return types.Errorf(types.Invalid, "%q is no outcome", o).WithField("outcome").
+		WithRemedy("use completed, pruned, failed, infeasible, cancelled, interrupted or lost")
 }
 
 // outcome is what an attempt's end means: an intended stop is never a failure,
@@ -146,9 +160,6 @@ func (s *study) end(tx *txn, lt *liveTrial, o types.Outcome, reason string, give
 		types.OutcomeCompleted: trial.Complete, types.OutcomePruned: trial.Prune, types.OutcomeFailed: trial.Fail,
 		types.OutcomeInfeasible: trial.Infeasible, types.OutcomeCancelled: trial.Cancel,
 	}[o]
-	if act == "" {
-		act, reason = trial.Fail, fmt.Sprintf("unknown outcome %q", o)
-	}
 	if act == trial.Complete {
 		act, reason = s.judge(values, lt.Metrics)
 	}

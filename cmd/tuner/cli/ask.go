@@ -33,6 +33,7 @@ type askFlags struct {
 	ttl    time.Duration
 	wait   time.Duration
 	labels []string
+	loop   loopPatience
 }
 
 const askExample = `  tuner ask --stdio branin --min value -p x=-5.0..10.0 -p y=0.0..15.0 -n 50`
@@ -96,6 +97,7 @@ func (f *askFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&s.maxs, "max", nil, "metric to make large")
 	fs.StringArrayVar(&v.Constraints, "constraint", nil, "a relation that every point satisfies, such as 'lr * layers <= 0.5'; repeat it")
 	fs.StringArrayVar(&s.try, "try", nil, "a point to evaluate first, such as lr=1e-3,hidden=64; repeat it")
+	f.loop.register(fs)
 	v.Trials = optional[int64](fs.Int64VarP, "trials", "n", "how many to ask for; with --stdio the number of trials of the study, over all its continuations (default: no limit)")
 	fs.StringVar(&v.Algorithm, "algorithm", "", "NAME[:setting=value,…]: what proposes the points (default tpe)")
 	fs.StringVar(&v.Stopper, "stopper", "", "NAME[:setting=value,…]: what ends hopeless trials early (default none)")

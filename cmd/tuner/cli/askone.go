@@ -23,7 +23,7 @@ import (
 // asking in a shell.
 var (
 	askForms  = []string{"json", "env", "args"}
-	shellOnly = []string{"output", "ttl", "wait", "label"}
+	shellOnly = []string{"output", "ttl", "wait", "label", "reconnect"}
 	// shellToo are the flags of a pipe that belong to a shell as well.
 	shellToo = append([]string{"trials", "quiet"}, shellOnly...)
 )
@@ -35,12 +35,12 @@ const exitNoMore = 3
 // mostAsked bounds -n of ask.
 const mostAsked = 1000
 
-// askOne is tuner ask without --stdio. In the form for eval the output fails
-// where there is no trial, for a shell does not see the exit code then.
+// askOne is tuner ask without --stdio. In the form for eval the output ends
+// with the exit code where there is no trial, for a shell does not see it else.
 func (f *askFlags) askOne(c *cobra.Command, st *State, db *dbFlags, args []string) error {
 	err := f.askShell(c, st, db, args)
 	if err != nil && f.form == "env" {
-		_, werr := fmt.Fprintln(st.Stdout, "unset TUNER_TRIAL TUNER_ATTEMPT\nfalse")
+		_, werr := fmt.Fprintf(st.Stdout, "unset TUNER_TRIAL TUNER_ATTEMPT\n(exit %d)\n", exitCode(err))
 		return join(err, werr)
 	}
 	return err
@@ -49,6 +49,9 @@ func (f *askFlags) askOne(c *cobra.Command, st *State, db *dbFlags, args []strin
 func (f *askFlags) askShell(c *cobra.Command, st *State, db *dbFlags, args []string) error {
 	n, err := f.checkShell(c, args)
 	if err != nil {
+		return err
+	}
+	if err := f.loop.use(db, c.Flags(), f.wait); err != nil {
 		return err
 	}
 	ctx := c.Context()

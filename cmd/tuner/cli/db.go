@@ -27,6 +27,9 @@ type dbFlags struct {
 	tokenFile string
 	// pin is how that server is known; "" by its name.
 	pin string
+	// loop is set by the commands of a loop in a shell; others try a server once,
+	// and wait for it remotePatience after that.
+	loop *loopPatience
 	// here says that the command is about the database, whatever the environment
 	// and the profile say of a server.
 	here    bool

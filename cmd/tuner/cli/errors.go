@@ -40,9 +40,9 @@ func exitCode(err error) int {
 		return e.code
 	}
 	switch types.CodeOf(err) {
-	case types.Invalid, types.NotFound, types.Conflict, types.Unsupported:
-		return exitUsage
-	case types.Superseded, types.Exhausted, types.Unavailable, types.Unauthenticated, types.Forbidden, types.Internal:
+	case types.Invalid, types.NotFound, types.Conflict, types.Superseded, types.Exhausted, types.Unsupported, types.Unauthenticated, types.Forbidden:
+		return exitUsage // refused, with nothing wrong in tuner
+	case types.Unavailable, types.Internal:
 	}
 	return exitInternal
 }

@@ -49,11 +49,19 @@ func (f *dbFlags) client(ctx context.Context, url string) (*client.Client, error
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(client.Config{URL: url, Token: token, Pin: f.pinFor(url), Patience: remotePatience})
+	cfg := client.Config{URL: url, Token: token, TokenFile: path, Pin: f.pinFor(url), Patience: remotePatience}
+	if f.loop != nil {
+		cfg.Patience, cfg.Away = f.loop.forClient(), f.loop.awaySaid(f.st)
+	}
+	c, err := client.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Info(ctx)
+	if f.loop != nil {
+		_, err = c.Await(ctx)
+	} else {
+		_, err = c.Info(ctx)
+	}
 	return c, err
 }
 
@@ -78,7 +86,16 @@ func (f *dbFlags) readToken(path string) (string, error) {
 		}
 		return "", e
 	}
-	return strings.TrimSpace(string(b)), nil
+	token := strings.TrimSpace(string(b))
+	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		what := "is empty"
+		if token != "" {
+			what = "holds more than a token, or none"
+		}
+		return "", usagef("%s %s", path, what).WithField("--token-file").
+			WithRemedy("name the file of a token: tuner serve prints where its first lies, and tuner token create makes others (--token-file or TUNER_TOKEN_FILE)")
+	}
+	return token, nil
 }
 
 // onDatabaseOnly is the error of what needs the database itself.

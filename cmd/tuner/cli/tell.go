@@ -66,12 +66,14 @@ func reportCommand(st *State, db *dbFlags) *cobra.Command {
 	var step int64
 	var attempt int
 	var asJSON bool
+	var loop loopPatience
 	c := &cobra.Command{
 		Use:   "report NAME NUMBER METRIC=VALUE …",
 		Short: "Report values of a trial that was asked for, and hear whether it goes on",
 		Long: `Reports values of a running trial that tuner ask gave. The exit code is 3, and the
-reason is printed, if the trial has to end: then leave its loop and tell it.`,
-		Example: `  tuner report mnist "$TUNER_TRIAL" loss=0.4 --step 3 || break`,
+reason is printed, if the trial has to end: then leave its loop and tell it. Any
+other code but 0 is an error, and the trial goes on.`,
+		Example: `  tuner report mnist "$TUNER_TRIAL" loss=0.4 --step 3 || { [ $? = 3 ] || exit 1; break; }`,
 		Args:    wantArgs(3, -1, "report NAME NUMBER loss=0.4"),
 		RunE: func(c *cobra.Command, args []string) error {
 			metrics, err := metricsOf(args[2:])
@@ -84,6 +86,9 @@ reason is printed, if the trial has to end: then leave its loop and tell it.`,
 					return usagef("%d is no step", step).WithField("--step").WithRemedy("count from 0 or 1")
 				}
 				body.Step = &step
+			}
+			if err := loop.use(db, c.Flags(), -1); err != nil {
+				return err
 			}
 			ctx := c.Context()
 			return db.asked(ctx, args, attempt, func(at *site, t askedTrial) error {
@@ -105,6 +110,7 @@ reason is printed, if the trial has to end: then leave its loop and tell it.`,
 		},
 		ValidArgsFunction: db.completeStudy,
 	}
+	loop.register(c.Flags())
 	c.Flags().Int64Var(&step, "step", 0, "step of the values (default: each metric is counted from 0)")
 	c.Flags().IntVar(&attempt, "attempt", 0, "attempt that ask gave (default: TUNER_ATTEMPT after eval, else any)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the decision as JSON")
@@ -118,6 +124,7 @@ type tellFlags struct {
 	reason  string
 	attempt int
 	json    bool
+	loop    loopPatience
 }
 
 func tellCommand(st *State, db *dbFlags) *cobra.Command {
@@ -136,12 +143,16 @@ is an error.`,
 			if err != nil {
 				return err
 			}
+			if err := f.loop.use(db, c.Flags(), -1); err != nil {
+				return err
+			}
 			ctx := c.Context()
 			return db.asked(ctx, args, f.attempt, func(at *site, t askedTrial) error { return f.tell(ctx, st, at, t, body) })
 		},
 		ValidArgsFunction: db.completeStudy,
 	}
 	fs := c.Flags()
+	f.loop.register(fs)
 	fs.BoolVar(&f.infeasible, "infeasible", false, "there is no value at this point")
 	fs.BoolVar(&f.failed, "failed", false, "it failed")
 	fs.BoolVar(&f.pruned, "pruned", false, "it was ended early")
