@@ -53,6 +53,10 @@ func (e *Engine) own(ctx context.Context, id int64) (*study, error) {
 		}
 	}
 	s, err := e.take(ctx, id)
+	var name string
+	if s != nil { // once it is found in owned, only who holds its lock reads it
+		name = s.st.Spec.Name
+	}
 	e.mu.Lock()
 	close(e.loading[id])
 	delete(e.loading, id)
@@ -68,7 +72,7 @@ func (e *Engine) own(ctx context.Context, id int64) (*study, error) {
 	}
 	if s != nil {
 		told(e.cfg.Probe.Took)
-		e.cfg.Logger.Info("owner of a study", "study", s.id, "name", s.st.Spec.Name, "epoch", s.epoch)
+		e.cfg.Logger.Info("owner of a study", "study", s.id, "name", name, "epoch", s.epoch)
 		if err := e.meet(ctx, s.project); err != nil {
 			return nil, err
 		}
