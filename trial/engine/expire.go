@@ -97,8 +97,9 @@ func (s *study) vanish(tx *txn, lt *liveTrial) {
 	}
 }
 
-// spare gives every lease a full term: this process stood still, so it cannot
-// tell who gave signs of life meanwhile.
+// spare gives every lease a full term from now: this process stood still, so it
+// cannot tell who gave signs of life meanwhile, or its clock went back, and leases
+// would end as much later.
 func (s *study) spare() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

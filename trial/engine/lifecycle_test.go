@@ -156,6 +156,30 @@ func TestSleepOfTheMachineCostsNoLease(t *testing.T) {
 	})
 }
 
+// TestClockThatGoesBackKeepsNoLease: whose worker is silent loses it after a term,
+// though its end is hours away by the clock.
+func TestClockThatGoesBackKeepsNoLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var clock wallClock
+		e := start(t, memstore.New(), func(c *engine.Config) { c.Now = clock.now })
+		st := open(t, e, spec("a", 10))
+		lost, kept := lease(t, e, st.ID), lease(t, e, st.ID)
+		time.Sleep(10 * time.Second)
+		clock.jump.Store(int64(-8 * time.Hour))
+		time.Sleep(engine.DefaultLeaseTTL - 5*time.Second) // since the jump, with the second until it is noticed
+		if _, err := e.Report(context.Background(), types.ReportRequest{Ref: kept.Ref, Reports: []types.Report{{Metric: "loss", Value: 1}}}); err != nil {
+			t.Errorf("a report after the clock went back: %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		if got := lease(t, e, st.ID); got.Ref.Trial != lost.Ref.Trial || got.Ref.Attempt != 2 {
+			t.Errorf("leased %+v, want the trial of the silent worker", got.Ref)
+		}
+		if r := finish(t, e, kept, 1); r.State != types.Completed {
+			t.Errorf("the other worker's trial: %+v", r)
+		}
+	})
+}
+
 func TestRenewalKeepsTheLengthThatWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()

@@ -212,9 +212,10 @@ func (e *Engine) expireLoop(ctx context.Context) {
 		case <-t.C:
 		}
 		e.tend(ctx)
-		slept := store.Time(e.cfg.Now()).Sub(before) > absence
+		took := store.Time(e.cfg.Now()).Sub(before)
+		astray := took > absence || took < 0 // asleep, or set back: the ends of leases mean nothing any more
 		for _, s := range e.ownedStudies() {
-			if slept {
+			if astray {
 				s.spare()
 			}
 			s.expire(ctx)
