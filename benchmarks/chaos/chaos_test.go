@@ -36,13 +36,19 @@ var (
 	chaosOn   = flag.String("chaos.on", "sqlite", "sqlite, or postgres: a server of its own")
 )
 
-// The test binary is also the workers.
-const roleEnv = "CHAOS_ROLE"
+// The test binary is also the servers, with a clock that jumps, and the workers.
+const (
+	roleEnv  = "CHAOS_ROLE"
+	clockEnv = "CHAOS_CLOCK"
+)
 
 var postgres pgtest.Server
 
 func TestMain(m *testing.M) {
-	if os.Getenv(roleEnv) == "crew" {
+	switch os.Getenv(roleEnv) {
+	case "server":
+		os.Exit(serverMain())
+	case "crew":
 		os.Exit(workerMain())
 	}
 	code := m.Run()
@@ -67,7 +73,6 @@ type stage struct {
 	*testing.T
 
 	dir, db, token string
-	tuner          string // the program
 	addresses      []string
 	servers        []*process
 	crews          []*process
@@ -101,12 +106,16 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// spawn starts a process.
-func (s *stage) spawn(bin string, env []string, args ...string) *process {
+// spawn starts this binary in another role.
+func (s *stage) spawn(role string, env []string, args ...string) *process {
 	s.Helper()
-	p := &process{cmd: exec.Command(bin, args...), out: &output{}, ended: make(chan struct{})}
+	self, err := os.Executable()
+	if err != nil {
+		s.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(self, args...), out: &output{}, ended: make(chan struct{})}
 	p.cmd.Dir = s.dir
-	p.cmd.Env = append(append(os.Environ(), "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "TUNER_URL=", "GORACE=atexit_sleep_ms=0"), env...)
+	p.cmd.Env = append(append(os.Environ(), roleEnv+"="+role, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "TUNER_URL=", "GORACE=atexit_sleep_ms=0"), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		s.Fatal(err)
@@ -148,11 +157,11 @@ func tail(o *output) string {
 // after one, when nobody else could.
 func (s *stage) startServer(i int, armed bool) {
 	s.Helper()
-	var env []string
+	env := []string{clockEnv + "=" + s.clock(i)}
 	if armed {
-		env = []string{fmt.Sprintf("%s=engine.%s_commit:%d", failpoint.Env, []string{"before", "after"}[s.r.IntN(2)], 50+s.r.IntN(500))}
+		env = append(env, fmt.Sprintf("%s=engine.%s_commit:%d", failpoint.Env, []string{"before", "after"}[s.r.IntN(2)], 50+s.r.IntN(500)))
 	}
-	s.servers[i] = s.spawn(s.tuner, env, "serve", "--listen", s.addresses[i], "--db", s.db)
+	s.servers[i] = s.spawn("server", env, "serve", "--listen", s.addresses[i], "--db", s.db)
 }
 
 // dead tells whether a process has ended.
@@ -167,12 +176,8 @@ func (p *process) dead() bool {
 
 func (s *stage) startCrew(i int) {
 	s.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		s.Fatal(err)
-	}
 	name := "crew" + strconv.Itoa(i)
-	s.crews[i] = s.spawn(self, []string{roleEnv + "=crew", "CHAOS_NAME=" + name, "CHAOS_SIZE=" + strconv.Itoa(crewSize), "CHAOS_URL=" + s.proxy.url,
+	s.crews[i] = s.spawn("crew", []string{"CHAOS_NAME=" + name, "CHAOS_SIZE=" + strconv.Itoa(crewSize), "CHAOS_URL=" + s.proxy.url,
 		"CHAOS_TOKEN=" + s.token, "CHAOS_LOG=" + filepath.Join(s.dir, name+".log"), "CHAOS_SEED=" + strconv.FormatUint(s.r.Uint64(), 10)})
 }
 
@@ -199,16 +204,12 @@ func setUp(t *testing.T) (*stage, *client.Client, types.Study) {
 	t.Helper()
 	s := &stage{T: t, dir: t.TempDir(), r: rand.New(rand.NewPCG(*chaosSeed, 0)), servers: make([]*process, servers), crews: make([]*process, crews)}
 	s.db = filepath.Join(s.dir, "chaos.db")
-	s.tuner = filepath.Join(s.dir, "program")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.tuner, "github.com/gotuner/tuner/cmd/tuner")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
 	if *chaosOn == "postgres" {
 		s.db = postgres.DSN(t)
 	}
 	for i := range servers {
 		s.addresses = append(s.addresses, "127.0.0.1:0")
+		s.setClock(i, 0)
 		m := s.up(i)
 		s.addresses[i] = m[1]
 		b, err := os.ReadFile(m[2])
@@ -280,8 +281,8 @@ func (s *stage) loiterers(ctx context.Context, n int) {
 	}
 }
 
-// harm is what was done to servers and crews.
-type harm struct{ serversKilled, serversDied, crewsKilled, crewsFrozen int }
+// harm is what was done to servers, crews and the database.
+type harm struct{ serversKilled, serversDied, crewsKilled, crewsFrozen, jumps, restarts, crashes, backends int }
 
 // rage kills servers and workers until the time is over, and enqueues points
 // under keys; it returns the points with the numbers that they were acknowledged
@@ -327,6 +328,13 @@ func (s *stage) rage(c *client.Client, st types.Study) (queued map[float64]int64
 				s.startServer(i, true)
 			}
 		}
+		if s.r.IntN(2) == 0 {
+			s.jump(s.r.IntN(servers))
+			done.jumps++
+		}
+		if *chaosOn == "postgres" && s.r.IntN(3) == 0 {
+			s.disturb(&done)
+		}
 		switch i := s.r.IntN(crews); s.r.IntN(3) {
 		case 0:
 			i %= servers
@@ -348,6 +356,25 @@ func (s *stage) rage(c *client.Client, st types.Study) (queued map[float64]int64
 	}
 }
 
+// disturb ends the database's server, or connections to it: as an administrator
+// restarts it, as it dies at once, and by the death of one of its processes, after
+// which it ends all others and recovers by itself.
+func (s *stage) disturb(done *harm) {
+	s.Helper()
+	switch s.r.IntN(3) {
+	case 0:
+		postgres.Restart(s)
+		done.restarts++
+	case 1:
+		postgres.Crash(s)
+		postgres.Resume(s)
+		done.crashes++
+	default:
+		postgres.KillBackend(s)
+		done.backends++
+	}
+}
+
 // TestChaos: whatever is killed and whatever happens to requests, nothing that
 // was acknowledged is missing, no trial has two holders, and nothing is stuck.
 func TestChaos(t *testing.T) {
@@ -362,6 +389,9 @@ func TestChaos(t *testing.T) {
 		p.signal(syscall.SIGKILL)
 		<-p.ended
 		s.up(i)
+	}
+	for i := range servers { // under leases that are held, of which some are forgotten
+		s.setClock(i, -2*maxJump)
 	}
 
 	// No new trials: what there is must come to its end.
@@ -407,6 +437,8 @@ func (s *stage) report(logs *told, done harm, queued int) {
 	for i := range s.proxy.fates {
 		fates = append(fates, fmt.Sprintf("%d %s", s.proxy.fates[i].Load(), fateNames[i]))
 	}
-	s.Logf("%d kills of servers at random and %d around commits, %d of crews, which slept %d times; requests: %s, %d found no server; %s; %d points enqueued",
-		done.serversKilled, done.serversDied, done.crewsKilled, done.crewsFrozen, strings.Join(fates, ", "), s.proxy.away.Load(), logs, queued)
+	s.Logf("%d kills of servers at random and %d around commits, %d of crews, which slept %d times; %d jumps of clocks; "+
+		"the database restarted %d times, was ended at once %d times and recovered from the death of a process %d times; "+
+		"requests: %s, %d found no server; %s; %d points enqueued",
+		done.serversKilled, done.serversDied, done.crewsKilled, done.crewsFrozen, done.jumps, done.restarts, done.crashes, done.backends, strings.Join(fates, ", "), s.proxy.away.Load(), logs, queued)
 }

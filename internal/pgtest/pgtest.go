@@ -193,10 +193,22 @@ func (s *Server) ready() error {
 // It skips tb if the server is not ours. Only one test may use such a Server.
 func (s *Server) Crash(tb testing.TB) {
 	tb.Helper()
-	if s.cmd == nil {
-		tb.Skip("the server of " + Env + " is not ours to end")
-	}
-	if err := s.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+	s.end(tb, syscall.SIGQUIT)
+}
+
+// Restart ends the server and starts it again, as pg_ctl restart -m fast does: it
+// rolls back what is under way and tells its clients that it shuts down. It skips
+// tb as Crash does, and only one test may use such a Server.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	s.end(tb, syscall.SIGINT)
+	s.Resume(tb)
+}
+
+func (s *Server) end(tb testing.TB, sig syscall.Signal) {
+	tb.Helper()
+	s.ours(tb)
+	if err := s.cmd.Process.Signal(sig); err != nil {
 		tb.Fatal(err)
 	}
 	select {
@@ -204,6 +216,46 @@ func (s *Server) Crash(tb testing.TB) {
 		s.cmd = nil
 	case <-time.After(startPatience):
 		tb.Fatal("the server does not end")
+	}
+}
+
+// KillBackend kills the process of the connection that did something last. The
+// server takes its memory for damaged then: it ends all other connections and
+// recovers, for which this does not wait. It skips tb as Crash does, and only one
+// test may use such a Server.
+func (s *Server) KillBackend(tb testing.TB) {
+	tb.Helper()
+	s.ours(tb)
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	defer cancel()
+	c, err := pgx.Connect(ctx, s.dsn)
+	if err != nil {
+		return // it recovers still
+	}
+	defer func() { _ = c.Close(ctx) }() // by now it is dead
+	var pid int
+	err = c.QueryRow(ctx, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() "+
+		"ORDER BY state_change DESC LIMIT 1").Scan(&pid)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	victim, err := os.FindProcess(pid)
+	if err == nil {
+		err = victim.Kill()
+	}
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		tb.Fatal(err)
+	}
+}
+
+// ours skips tb if the server was not started here.
+func (s *Server) ours(tb testing.TB) {
+	tb.Helper()
+	if s.cmd == nil {
+		tb.Skip("the server of " + Env + " is not ours to end")
 	}
 }
 

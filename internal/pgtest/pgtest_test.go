@@ -51,15 +51,41 @@ func TestWhatIsCommittedOutlivesACrash(t *testing.T) {
 		_, err := c.Exec(t.Context(), "CREATE TABLE kept AS SELECT 7 AS x")
 		return err
 	})
+	kept := func(after string) {
+		t.Helper()
+		var x int
+		with(func(c *pgx.Conn) error { return c.QueryRow(t.Context(), "SELECT x FROM kept").Scan(&x) })
+		if x != 7 {
+			t.Errorf("after %s it has %d", after, x)
+		}
+	}
 	own.Crash(t)
 	if c, err := pgx.Connect(t.Context(), dsn); err == nil {
 		_ = c.Close(t.Context())
 		t.Fatal("it still answers")
 	}
 	own.Resume(t)
-	var x int
-	with(func(c *pgx.Conn) error { return c.QueryRow(t.Context(), "SELECT x FROM kept").Scan(&x) })
-	if x != 7 {
-		t.Errorf("it has %d", x)
+	kept("a crash")
+
+	held, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
 	}
+	own.Restart(t)
+	if err := held.Ping(t.Context()); err == nil {
+		t.Error("a connection outlived a restart")
+	}
+	kept("a restart")
+
+	if held, err = pgx.Connect(t.Context(), dsn); err != nil {
+		t.Fatal(err)
+	}
+	own.KillBackend(t)
+	for held.Ping(t.Context()) == nil { // its process is killed, or ended by the server soon
+		if t.Context().Err() != nil {
+			t.Fatal("the connection lives on")
+		}
+	}
+	own.Restart(t) // it recovers in its own time; this waits for it
+	kept("the death of a backend")
 }

@@ -55,6 +55,8 @@ type Config struct {
 	Wrote func(batches int, took time.Duration)
 	// WorkerFailures is that of engine.Config.
 	WorkerFailures int
+	// Now is the clock of the engine and the store; nil is time.Now.
+	Now func() time.Time
 
 	Failpoints *failpoint.Set
 	Logger     *slog.Logger
@@ -79,6 +81,9 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	machine, err := NewMachine(cfg.Dir, cfg.Logger)
 	if err != nil {
 		return nil, err
@@ -99,7 +104,7 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 			return suggest.New(builtin.Algorithms(), c, sc)
 		},
 		NewStopper: earlystop.New,
-		Now:        time.Now, NewSeed: newSeed, NewToken: token,
+		Now:        cfg.Now, NewSeed: newSeed, NewToken: token,
 		OwnerDead: OwnerDead, Reclaim: l.reclaim,
 		WorkerFailures: cfg.WorkerFailures, Failpoints: cfg.Failpoints, Probe: cfg.Probe, Logger: cfg.Logger,
 	})
@@ -110,7 +115,7 @@ func openStore(ctx context.Context, cfg Config) (store.Store, error) {
 	if cfg.DB == Memory {
 		return memstore.New(), nil
 	}
-	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.DB, Durability: cfg.Durability, Logger: cfg.Logger, Now: time.Now, Wrote: cfg.Wrote})
+	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.DB, Durability: cfg.Durability, Logger: cfg.Logger, Now: cfg.Now, Wrote: cfg.Wrote})
 }
 
 // Owner names this process among all that use the database. Attempts that are

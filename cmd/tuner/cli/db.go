@@ -153,7 +153,8 @@ func (f *dbFlags) open(ctx context.Context) (*local.Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := local.Config{DB: dsn, Dir: dir, Durability: f.durable, Addr: f.addr, WorkerFailures: f.workerFailures, Failpoints: fail, Logger: f.logger()}
+	cfg := local.Config{DB: dsn, Dir: dir, Durability: f.durable, Addr: f.addr, WorkerFailures: f.workerFailures, Now: f.st.Now,
+		Failpoints: fail, Logger: f.logger()}
 	if f.metrics != nil {
 		cfg.Probe, cfg.Wrote = f.metrics.Probe(), f.metrics.Wrote
 	}
