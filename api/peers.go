@@ -161,12 +161,10 @@ func lastOf(path string, those []string) bool {
 // handler's refusal.
 func (s *Server) body(c echo.Context) ([]byte, error) {
 	r := c.Request()
-	if r.Body == nil {
+	if r.Body == nil || r.ContentLength == 0 {
 		return nil, nil
 	}
-	rc := http.NewResponseController(c.Response())
-	_ = rc.SetReadDeadline(time.Now().Add(s.cfg.BodyTime)) //nolint:forbidigo // the kernel's clock
-	b, err := io.ReadAll(io.LimitReader(r.Body, s.cfg.MaxBody+1))
+	b, err := io.ReadAll(io.LimitReader(r.Body, s.cfg.MaxBody+1)) // within the time that hurry has set
 	if err != nil {
 		return nil, types.Errorf(types.Invalid, "the body could not be read: %w", err)
 	}
@@ -175,7 +173,7 @@ func (s *Server) body(c echo.Context) ([]byte, error) {
 			types.Errorf(types.Invalid, "the body is too large").WithRemedy("send it in parts")).write(c.Response())
 		return nil, errAnswered
 	}
-	_ = rc.SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
 	return b, nil
 }
 
@@ -268,7 +266,7 @@ func (s *Server) forward(c echo.Context, id int64, at place, body []byte) (done 
 		return false, nil
 	}
 	s.cfg.Metrics.forwarded.Inc()
-	pass(c, resp)
+	s.pass(c, resp)
 	return true, nil
 }
 
@@ -300,21 +298,27 @@ func (s *Server) forwarding(r *http.Request, id int64, at place) (context.Contex
 	if lastOf(r.URL.Path, waitingCalls) {
 		stop = context.AfterFunc(s.draining, func() { cancel(errDraining()) })
 	}
-	go func() {
-		look := time.NewTicker(2 * whereFresh)
-		defer look.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-look.C:
-			}
-			if now, err := s.whereID(ctx, id); err == nil && now.owner != at.owner {
-				cancel(types.Errorf(types.Unavailable, "the server that had the study is gone").WithRemedy("repeat the request"))
-			}
+	// Most requests are answered before it is time to look: no goroutine until then.
+	look := time.AfterFunc(2*whereFresh, func() { s.whileOwner(ctx, cancel, id, at) })
+	return ctx, func() { look.Stop(); stop(); cancel(nil) }
+}
+
+// whileOwner cancels what is sent to the owner of a study when that is the owner
+// no more; it returns then, and with ctx.
+func (s *Server) whileOwner(ctx context.Context, cancel context.CancelCauseFunc, id int64, at place) {
+	again := time.NewTicker(2 * whereFresh)
+	defer again.Stop()
+	for {
+		if now, err := s.whereID(ctx, id); err == nil && now.owner != at.owner {
+			cancel(types.Errorf(types.Unavailable, "the server that had the study is gone").WithRemedy("repeat the request"))
+			return
 		}
-	}()
-	return ctx, func() { stop(); cancel(nil) }
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
 }
 
 // unsent is what an error of sending means. One of connecting means that the
@@ -336,8 +340,11 @@ func (s *Server) unsent(ctx context.Context, id int64, at place, err error) (don
 		WithRemedy("repeat the request; with a key it is done once")
 }
 
+// copyBuffer is how much of another server's answer is passed on at once.
+const copyBuffer = 16 << 10
+
 // pass writes the answer of another server as this one's.
-func pass(c echo.Context, resp *http.Response) {
+func (s *Server) pass(c echo.Context, resp *http.Response) {
 	w := c.Response()
 	for _, h := range []string{"Content-Type", "Retry-After", "WWW-Authenticate", "Location", "Content-Disposition", "Cache-Control", "X-Request-ID"} {
 		if v := resp.Header.Values(h); len(v) > 0 {
@@ -345,7 +352,9 @@ func pass(c echo.Context, resp *http.Response) {
 		}
 	}
 	w.WriteHeader(resp.StatusCode)
-	if _, err := io.Copy(w, resp.Body); err != nil {
+	b := s.copyBuffers.Get().(*[copyBuffer]byte)
+	defer s.copyBuffers.Put(b)
+	if _, err := io.CopyBuffer(w, resp.Body, b[:]); err != nil {
 		// The caller must not take what it has for the whole.
 		panic(http.ErrAbortHandler)
 	}

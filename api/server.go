@@ -132,6 +132,8 @@ type Server struct {
 	users     sync.Map // ID of a study to who made it, which never changes; see touches
 	elsewhere elsewhere
 	callers   callers
+	// copyBuffers are *[copyBuffer]byte, for answers of other servers.
+	copyBuffers sync.Pool
 
 	connections connections
 	// needs is what a route needs, by method and path as echo writes it.
@@ -168,6 +170,7 @@ func New(cfg Config) *Server {
 		s.cfg.Metrics = NewMetrics()
 	}
 	s.cfg.Metrics.registry.MustRegister(inventory{s})
+	s.copyBuffers.New = func() any { return new([copyBuffer]byte) }
 	s.draining, s.drain = context.WithCancelCause(context.Background())
 	s.pace.beat, s.pace.slow = heartbeatEvery, slowClient
 	s.echo.HideBanner, s.echo.HidePort = true, true
