@@ -90,15 +90,20 @@ func TestFullDiskUnderTheTrials(t *testing.T) {
 	l.quiet()
 }
 
-// A limit on the size of files is met in the same way as a full disk.
+// A limit on the size of files is met in the same way as a full disk. It is the
+// size that the database has already, so that its log can be emptied no more.
 func TestLimitOfFileSize(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	first := l.begin(2, steps)
 	first.exits(0)
+	file, err := os.Stat(l.db)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := l.command()
 	self := cmd.Path
-	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", `ulimit -f 500; exec "$@"`, "sh", self, "sweep", "--dir", l.trials, "--name", l.study, "-n", "40"}
+	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", `ulimit -f "$0"; exec "$@"`, strconv.FormatInt(file.Size()/512, 10), self, "sweep", "--dir", l.trials, "--name", l.study, "-n", "40"}
 	s := l.run(cmd)
 	s.shows("trouble: the database could not be written or read: disk I/O error (778)")
 	s.leave()

@@ -25,6 +25,14 @@ func sqliteCode(err error) int {
 	return -1
 }
 
+// sqliteLongCode is the extended result code, -1 if err is no error of SQLite.
+func sqliteLongCode(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()
+	}
+	return -1
+}
+
 // isBusy reports that another process has the database locked, or that
 // PostgreSQL ended the transaction in favour of another (40: a deadlock): the
 // same again will do.

@@ -34,6 +34,10 @@ const (
 // of each table are written again by every commit, but moved only once.
 const checkpointPages = 8192
 
+// keptLog is how much of a write-ahead log that readers made long is kept when
+// it begins anew, in bytes.
+const keptLog = 2 * checkpointPages * 4096
+
 // sqliteFile is the file being opened.
 type sqliteFile struct {
 	path    string
@@ -148,7 +152,11 @@ func (f *sqliteFile) open(ctx context.Context, cfg Config) (_ *Store, err error)
 			}
 		}
 	}()
-	if err := f.prepare(ctx, pool); err != nil {
+	room := newRoom(f.path)
+	if err = f.prepare(ctx, pool); isFull(err) && room.makeRoom(ctx, pool) {
+		err = f.prepare(ctx, pool)
+	}
+	if err != nil {
 		return nil, f.describe(err)
 	}
 	s := &Store{dialect: sqliteDialect, log: cfg.Logger, now: cfg.Now}
@@ -156,6 +164,7 @@ func (f *sqliteFile) open(ctx context.Context, cfg Config) (_ *Store, err error)
 		db: pool, dialect: sqliteDialect, log: cfg.Logger, now: cfg.Now, wrote: cfg.Wrote, setUp: f.setUp, openGorm: openGormSQLite, tidy: f.tidy,
 	}
 	if f.network == "" {
+		s.writer.room = room
 		readers, err := sql.Open("sqlite", f.dsn("_pragma=busy_timeout(5000)", "_query_only=1",
 			fmt.Sprintf("_pragma=cache_size(-%d)", readerCache)))
 		if err != nil {
@@ -238,7 +247,7 @@ type execer interface {
 // work at once, but needs memory that processes share, which no network file
 // system gives.
 func (f *sqliteFile) setMode(ctx context.Context, c execer) error {
-	mode := "PRAGMA journal_mode = WAL"
+	mode := fmt.Sprintf("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = %d", keptLog)
 	if f.network != "" {
 		mode = "PRAGMA journal_mode = DELETE" // with the exclusive lock of the DSN
 	}

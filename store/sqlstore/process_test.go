@@ -30,6 +30,7 @@ var children = map[string]func(args []string) int{
 	"commit": commitChild,
 	"open":   openChild,
 	"full":   fullDiskChild,
+	"small":  smallDiskChild,
 }
 
 // child is the test binary as a child process.

@@ -47,6 +47,8 @@ type writer struct {
 	wrote    func(batches int, took time.Duration) // may be nil
 	// tidy looks after the database; final is true for the last time.
 	tidy func(ctx context.Context, c *sql.Conn, final bool) error
+	// room keeps a log from filling the disk; nil without a log.
+	room *room
 
 	conn  *sql.Conn
 	gorm  *gorm.DB
@@ -141,6 +143,7 @@ func (w *writer) run() {
 		tasks, closed := w.next()
 		if len(tasks) > 0 {
 			w.perform(ctx, tasks)
+			w.spareRoom(ctx)
 			// Those who got their answers can now queue what they do next, so
 			// that it shares a transaction with what is waiting already.
 			runtime.Gosched()
@@ -234,10 +237,11 @@ func (w *writer) group(ctx context.Context, tasks []task, errs []error) error {
 }
 
 // attempt runs f again while the database is busy, and connects anew if the
-// connection was lost.
+// connection was lost. On a full disk it runs f once more if the write-ahead log
+// could be emptied: what f did was rolled back.
 func (w *writer) attempt(ctx context.Context, f func() error) error {
 	var patience <-chan time.Time // begins when the database is busy
-	oldPlans := 0
+	oldPlans, emptied := 0, false
 	for again := false; ; again = true {
 		if err := w.connect(ctx); err != nil {
 			return classify(err)
@@ -257,6 +261,11 @@ func (w *writer) attempt(ctx context.Context, f func() error) error {
 		if isOldPlan(err) && oldPlans < maxOldPlans {
 			oldPlans++
 			continue
+		}
+		if w.room != nil && isFull(err) && !emptied {
+			if emptied = w.room.makeRoom(ctx, w.conn); emptied {
+				continue
+			}
 		}
 		if !isBusy(err) {
 			return classify(err)
@@ -334,5 +343,15 @@ func (w *writer) lookAfter(ctx context.Context, final bool) {
 	w.dirty = false
 	if err := w.tidy(ctx, w.conn, final); err != nil {
 		w.log.Warn("looking after the database", "error", err)
+	}
+}
+
+// spareRoom keeps room for what is in the write-ahead log.
+func (w *writer) spareRoom(ctx context.Context) {
+	if w.room == nil || w.conn == nil {
+		return
+	}
+	if err := w.room.watch(ctx, w.conn); err != nil {
+		w.log.Warn("the write-ahead log could not be emptied, and the disk is nearly full", "error", err)
 	}
 }

@@ -41,9 +41,10 @@ func variety(t *testing.T, f *Feed, n int) []trial.Trial {
 		in.Finished = time.Time{}
 		if in.State.Finished() {
 			in.Finished = epochTime.Add(time.Duration(r.IntN(n/2+1)) * time.Second)
-			if r.IntN(4) > 0 {
-				in.Metrics = map[string]float64{"loss": values[r.IntN(len(values))], "other": 1}
-			}
+		}
+		// What still runs or waits may have reported.
+		if r.IntN(4) > 0 {
+			in.Metrics = map[string]float64{"loss": values[r.IntN(len(values))], "other": 1}
 		}
 		answers = append(answers, f.Store.Submit(f.Batch(store.AddTrial{Trial: &in},
 			store.AddEvents{Events: []trial.Event{f.event(0, trial.EventCreated, in.Number)}})))

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/diskspace"
 	"github.com/gotuner/tuner/internal/filelock"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/store/sqlstore"
@@ -317,7 +318,7 @@ func (d *doctor) leases(ctx context.Context, s store.Store, x store.StudySummary
 // disk checks the room where something is written.
 func (d *doctor) disk(what, dir string) {
 	dir = existing(dir)
-	free, total, err := diskSpace(dir)
+	free, total, err := diskspace.Of(dir)
 	if err != nil {
 		d.add("disk", checkWarn, fmt.Sprintf("the room in %s is not known: %v", dir, err), "")
 		return
