@@ -26,6 +26,8 @@ type studyRow struct {
 	LeftBy string `json:"left_by,omitempty"`
 	// Last is when its last trial finished.
 	Last *time.Time `json:"last_finished,omitempty"`
+	// Stopped is what the stopper saved, for show alone.
+	Stopped *stoppedSteps `json:"stopped,omitempty"`
 
 	left string // the sentence about LeftBy
 }

@@ -62,6 +62,9 @@ func showStudy(ctx context.Context, w *bufio.Writer, st *State, f *dbFlags, db r
 	if err != nil {
 		return err
 	}
+	if row.Stopped, err = countStopped(ctx, db, study.ID, row.Spec, row.Counts); err != nil {
+		return err
+	}
 	if asJSON {
 		return writeJSON(w, row)
 	}
@@ -74,6 +77,9 @@ func showStudy(ctx context.Context, w *bufio.Writer, st *State, f *dbFlags, db r
 	fmt.Fprintf(w, "%s\n%s\n", title, countsText(row.Counts))
 	if row.left != "" {
 		fmt.Fprintln(w, row.left)
+	}
+	if row.Stopped != nil {
+		fmt.Fprintln(w, row.Stopped.text(spec.Stopper.Name))
 	}
 	away, err := aside(ctx, db, spec.Project)
 	if err != nil {

@@ -65,6 +65,13 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 		b.WriteString(" · " + reason)
 	}
 	b.WriteString("\n")
+	stopped, err := countStopped(ctx, r.at.reader, v.ID, v.Spec, v.Counts)
+	if err != nil {
+		return err
+	}
+	if stopped != nil {
+		b.WriteString(stopped.text(v.Spec.Stopper.Name) + "\n")
+	}
 	for _, n := range v.Best {
 		if err := r.bestTrial(ctx, &b, n); err != nil {
 			return err
@@ -87,7 +94,7 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 	if !r.flags.quiet { // between the events and the result, where both are seen
 		_, _ = fmt.Fprintln(r.st.Stderr)
 	}
-	_, err := fmt.Fprint(r.st.Stdout, b.String())
+	_, err = fmt.Fprint(r.st.Stdout, b.String())
 	return err
 }
 
@@ -190,15 +197,20 @@ func (r *sweepRun) bestCommand(ctx context.Context, number int64) (string, error
 
 // jsonResult is the last line of --json.
 func (r *sweepRun) jsonResult(ctx context.Context, reason string) error {
+	stopped, err := countStopped(ctx, r.at.reader, r.study.ID, r.study.Spec, r.study.Counts)
+	if err != nil {
+		return err
+	}
 	out := struct {
-		Event  string       `json:"event"`
-		Study  string       `json:"study"`
-		State  string       `json:"state"`
-		Reason string       `json:"reason,omitempty"`
-		Counts types.Counts `json:"counts"`
-		Best   *types.Trial `json:"best,omitempty"`
-		Cmd    string       `json:"command,omitempty"`
-	}{Event: "result", Study: r.study.Spec.Name, State: string(r.study.State), Reason: reason, Counts: r.study.Counts}
+		Event   string        `json:"event"`
+		Study   string        `json:"study"`
+		State   string        `json:"state"`
+		Reason  string        `json:"reason,omitempty"`
+		Counts  types.Counts  `json:"counts"`
+		Stopped *stoppedSteps `json:"stopped,omitempty"`
+		Best    *types.Trial  `json:"best,omitempty"`
+		Cmd     string        `json:"command,omitempty"`
+	}{Event: "result", Study: r.study.Spec.Name, State: string(r.study.State), Reason: reason, Counts: r.study.Counts, Stopped: stopped}
 	if len(r.study.Best) > 0 {
 		t, err := r.at.Trial(ctx, r.study.ID, r.study.Best[0])
 		if err != nil {
