@@ -35,12 +35,24 @@ tuner bench latency.
 
   go run ./benchmarks/benchreport --in benchmarks/results/dev --baseline optuna-tpe
 
+benchreport curves draws the learning curves of a study; benchreport curves --help
+tells how.
+
 `
 
 // Main is the program benchreport with these arguments; it returns its exit code:
 // 0 done, 1 a fault, 2 wrong arguments or results that cannot be compared.
 func Main(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "curves" {
+		c, err := parseCurves(args[1:], stderr)
+		return conclude(c, err, stdout, stderr)
+	}
 	c, err := parse(args, stderr)
+	return conclude(c, err, stdout, stderr)
+}
+
+// conclude runs what was parsed and returns the exit code.
+func conclude(c interface{ run(stdout io.Writer) error }, err error, stdout, stderr io.Writer) int {
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
