@@ -177,7 +177,7 @@ func (s *Server) admit(r *http.Request) error {
 	if r.ContentLength == 0 {
 		return nil
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" && !mayBeLines(r, kind) {
 		return types.Errorf(types.Invalid, "the body is not declared as JSON").WithField("Content-Type").
 			WithRemedy("send the header Content-Type: application/json")
 	}

@@ -137,7 +137,10 @@ func TestNoPathOfARequestReachesTheDisk(t *testing.T) {
 			for method, op := range api.Paths[path] {
 				body := ""
 				if rb, ok := op["requestBody"].(map[string]any); ok {
-					schema := rb["content"].(map[string]any)["application/json"].(map[string]any)["schema"].(map[string]any)
+					schema := map[string]any{"$ref": "#/components/schemas/FinishedTrial"} // what a line has
+					if in, ok := rb["content"].(map[string]any)["application/json"].(map[string]any); ok {
+						schema = in["schema"].(map[string]any)
+					}
 					b, err := json.Marshal(bodies{api.Components.Schemas, payload}.value(schema, 0))
 					if err != nil {
 						t.Fatal(err)
@@ -166,6 +169,9 @@ func TestNoPathOfARequestReachesTheDisk(t *testing.T) {
 						status, _, text := f.do(strings.ToUpper(method), to+q, body, func(r *http.Request) {
 							for _, h := range []string{"X-Request-ID", "Last-Event-ID", "X-Forwarded-For", "Idempotency-Key"} {
 								r.Header.Set(h, strings.ReplaceAll(payload, "\x00", ""))
+							}
+							if op["operationId"] == any("importLines") {
+								asLines(r)
 							}
 						})
 						if strings.Contains(string(text), secret) || status >= 500 && status != 501 && status != 503 {

@@ -146,6 +146,7 @@ func (s *Server) subject(c echo.Context) (name StudyName, body []byte, err error
 			name.Study = spec.Name
 		}
 	case r.URL.RawPath != "", !strings.HasPrefix(path, echoPath(studyPath)):
+	case path == echoPath(studyPath+"/import"): // a stream, which is not sent on
 	case r.Method != http.MethodGet && r.Method != http.MethodHead || lastOf(path, liveReads):
 		name.Study = c.Param("study")
 	}

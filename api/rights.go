@@ -62,6 +62,7 @@ var operations = map[string]access{
 	"listTrials":    {needs: read},
 	"enqueueTrials": {needs: change},
 	"importTrials":  {needs: change},
+	"importLines":   {needs: change},
 	"cancelTrials":  {needs: change},
 	"trial":         {needs: read, attempt: true},
 	"reports":       {needs: read, attempt: true},

@@ -223,6 +223,7 @@ func (s *Server) routes() {
 	s.signalRoutes()
 	s.extendRoutes()
 	s.exportRoutes()
+	s.importRoutes()
 	s.projectRoutes()
 	s.componentRoutes()
 	s.docsRoutes()

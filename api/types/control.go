@@ -60,6 +60,26 @@ type ControlReply struct {
 	Study Study `json:"study"`
 	// Numbers are the trials that were added or cancelled.
 	Numbers []int64 `json:"numbers,omitempty"`
+	// Repeated: a request with the same key came before, and this is its answer.
+	Repeated bool `json:"repeated,omitempty"`
+}
+
+// ImportResult answers a stream of finished trials.
+type ImportResult struct {
+	// Added are those that are new, Repeated those that had come with the key
+	// before, LeftOut those that are not finished.
+	Added    int64 `json:"added"`
+	Repeated int64 `json:"repeated"`
+	LeftOut  int64 `json:"left_out"`
+	// Numbers are those of the added and the repeated ones, in the order of the
+	// stream.
+	Numbers []NumberRange `json:"numbers,omitempty"`
+}
+
+// NumberRange are trials that follow each other, both ends included.
+type NumberRange struct {
+	First int64 `json:"first"`
+	Last  int64 `json:"last"`
 }
 
 // AdoptRequest asks for the open attempts of a worker after its restart, or on

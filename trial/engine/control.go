@@ -29,6 +29,7 @@ func (s *study) control(ctx context.Context, tx *txn, req types.ControlRequest) 
 	var reply types.ControlReply
 	if known {
 		err := json.Unmarshal(key.Response, &reply)
+		reply.Repeated = true
 		return reply, err
 	}
 	if reply, err = s.command(ctx, tx, req); err != nil {
@@ -183,7 +184,7 @@ func (s *study) importTrials(tx *txn, ts []types.FinishedTrial) error {
 			err = s.checkCompleted(t)
 		}
 		if err != nil {
-			return types.Errorf(types.CodeOf(err), "trial %d of the import: %w", i+1, err)
+			return within(err, fmt.Sprintf("trials[%d]", i))
 		}
 		ps[i] = p
 	}
