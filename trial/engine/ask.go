@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/trial"
 )
 
 // Ask leases trials to a caller who tells their values and renews nothing. With
@@ -127,75 +125,6 @@ func (s *study) tell(tx *txn, req types.TellRequest) (types.FinishReply, error) 
 		reason = cmp.Or(reason, fmt.Sprintf("told as %s", req.Outcome))
 	}
 	return s.finish(tx, types.FinishRequest{Ref: lt.attempt.Ref(), Outcome: req.Outcome, Reason: reason, Metrics: metrics})
-}
-
-// toldBefore answers a Tell that the engine refused because the trial does not
-// run: like the first time, if it came before.
-func (e *Engine) toldBefore(ctx context.Context, req types.TellRequest, refusal error) (types.FinishReply, error) {
-	t, err := e.cfg.Store.Trial(ctx, req.Study, req.Trial)
-	if err != nil {
-		return types.FinishReply{}, err
-	}
-	st, err := e.cfg.Store.StudyByID(ctx, req.Study)
-	if err != nil {
-		return types.FinishReply{}, err
-	}
-	reply := types.FinishReply{State: t.State, Reason: t.Reason, Value: valueOf(st.Spec, t.Metrics)}
-	if req.Outcome == types.OutcomeInterrupted {
-		as, err := e.cfg.Store.Attempts(ctx, req.Study, req.Trial)
-		i := slices.IndexFunc(as, func(a trial.Attempt) bool { return a.Number == req.Attempt })
-		if err == nil && (i < 0 || !as[i].State.Finished() || as[i].Executor != types.ExecutorAsk) {
-			err = refusal
-		}
-		return reply, err
-	}
-	if !t.State.Finished() {
-		return types.FinishReply{}, refusal
-	}
-	if t.State == types.Cancelled {
-		return types.FinishReply{}, cancelled(t)
-	}
-	metrics, err := valued(st.Spec.Objectives, req.Value, req.Metrics)
-	if err != nil {
-		return types.FinishReply{}, err
-	}
-	if !agrees(req, metrics, t) {
-		end := string(t.State)
-		if reply.Value != nil {
-			end = fmt.Sprintf("%s with %s %v", t.State, st.Spec.Objectives[0].Metric, float64(*reply.Value))
-		}
-		return types.FinishReply{}, types.Errorf(types.Conflict, "trial %d is over: %s", t.Number, end).WithRemedy("what was told first stays")
-	}
-	return reply, nil
-}
-
-// cancelled refuses what is told for a trial that was cancelled.
-func cancelled(t trial.Trial) error {
-	return types.Errorf(types.Conflict, "trial %d was cancelled (%s): what is told now does not count", t.Number, t.Reason).
-		WithRemedy("ask for another trial, if the study goes on")
-}
-
-// agrees reports whether what is told is what a finished trial has: its values,
-// and a state that follows from what was told. What was stopped meanwhile is
-// pruned, whatever was told.
-func agrees(req types.TellRequest, metrics map[string]types.Float, t trial.Trial) bool {
-	if req.Attempt != 0 && req.Attempt != t.Attempts {
-		return false
-	}
-	states := map[types.Outcome][]types.State{
-		types.OutcomeCompleted:  {types.Completed, types.Infeasible},
-		types.OutcomeFailed:     {types.Failed},
-		types.OutcomeInfeasible: {types.Infeasible},
-	}[req.Outcome]
-	if !slices.Contains(append(states, types.Pruned), t.State) {
-		return false
-	}
-	for name, v := range metrics {
-		if x, ok := t.Metrics[name]; !ok || x != float64(v) && (!math.IsNaN(x) || !math.IsNaN(float64(v))) {
-			return false
-		}
-	}
-	return true
 }
 
 // ReportAsked counts reports of a trial that was asked for. Those of one that was

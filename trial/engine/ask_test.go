@@ -60,7 +60,8 @@ func TestAskAndTell(t *testing.T) {
 			if _, err := e.Ask(ctx, more); types.CodeOf(err) != types.Conflict {
 				t.Errorf("the same key for another request: %v", err)
 			}
-			if _, err := e.Tell(ctx, tell(st.ID, 0, 0.6)); types.CodeOf(err) != types.Conflict {
+			if _, err := e.Tell(ctx, tell(st.ID, 0, 0.6)); types.CodeOf(err) != types.Conflict ||
+				!strings.Contains(err.Error(), "it is completed with loss 0.5; what is told now is completed with loss 0.6") {
 				t.Errorf("another value for a trial that is over: %v", err)
 			}
 			d, err := e.ReportAsked(ctx, types.ReportAskedRequest{Study: st.ID, Trial: 1, ReportAskedBody: types.ReportAskedBody{

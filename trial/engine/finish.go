@@ -307,42 +307,6 @@ func (s *study) othersRun() bool {
 	return false
 }
 
-// finishedBefore answers a Finish that the engine refused because its attempt
-// does not run: like the first time, if it came before.
-func (e *Engine) finishedBefore(ctx context.Context, req types.FinishRequest) (types.FinishReply, error) {
-	t, err := e.cfg.Store.Trial(ctx, req.Ref.Study, req.Ref.Trial)
-	if err != nil {
-		return types.FinishReply{}, err
-	}
-	as, err := e.cfg.Store.Attempts(ctx, req.Ref.Study, req.Ref.Trial)
-	if err != nil {
-		return types.FinishReply{}, err
-	}
-	over := t.State.Finished() && req.Ref.Attempt == t.Attempts
-	// Who wanted the trial back in the queue has got that, whoever did it.
-	back := req.Outcome == types.OutcomeInterrupted || req.Outcome == types.OutcomeLost
-	ended := slices.ContainsFunc(as, func(a trial.Attempt) bool {
-		return a.Number == req.Ref.Attempt && a.Token == req.Ref.Token && a.State.Finished()
-	})
-	if !ended || !over && !back {
-		return types.FinishReply{}, types.Errorf(types.Superseded, "attempt %d of trial %d was superseded: its lease ended and the trial is %s",
-			req.Ref.Attempt, req.Ref.Trial, t.State)
-	}
-	st, err := e.cfg.Store.StudyByID(ctx, req.Ref.Study)
-	if err != nil {
-		return types.FinishReply{}, err
-	}
-	reply := types.FinishReply{State: t.State, Reason: t.Reason, Value: valueOf(st.Spec, t.Metrics)}
-	if req.Next != nil {
-		next, err := e.Lease(ctx, *req.Next)
-		if err != nil {
-			return reply, err
-		}
-		reply.Next = &next
-	}
-	return reply, nil
-}
-
 // valueOf is the first objective's value, nil if there is none.
 func valueOf(spec types.StudySpec, metrics map[string]float64) *types.Float {
 	v, ok := metrics[spec.Objectives[0].Metric]
