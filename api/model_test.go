@@ -244,8 +244,15 @@ func (w *world) heartbeat() {
 func (w *world) finish() {
 	t, a := w.pick()
 	if a.ended != nil { // the answer was lost on its way
-		r, err := w.client.Finish(w.ctx, *a.ended)
-		w.late(t, a, a.ended.Outcome, r, err)
+		again := *a.ended
+		r, err := w.client.Finish(w.ctx, again)
+		w.late(t, a, again.Outcome, r, err)
+		again.Metrics = map[string]types.Float{"loss": 0.25} // which nobody has told
+		if _, err := w.client.Finish(w.ctx, again); again.Outcome == types.OutcomeCompleted && !t.cancelled {
+			// Refused because it contradicts, or as what is late for a trial that runs again.
+			w.expectf(types.CodeOf(err) == types.Conflict || types.CodeOf(err) == types.Superseded || types.CodeOf(err) == types.NotFound,
+				"another value for a trial that is over: %v", err)
+		}
 		return
 	}
 	outcome := rapid.SampledFrom([]types.Outcome{types.OutcomeCompleted, types.OutcomeFailed, types.OutcomeInfeasible, types.OutcomeInterrupted, types.OutcomeLost}).Draw(w.T, "outcome")
@@ -266,12 +273,13 @@ func (w *world) finish() {
 }
 
 // late checks the answer to an end by somebody who holds no lease. It changes
-// nothing: the last attempt of a trial that is over is told so, who wanted it back
-// in the queue has got that, and everybody else is refused.
+// nothing: who told it before, or holds what was cancelled, is told how the trial
+// ended, who wanted it back in the queue has got that, and everybody else is
+// refused.
 func (w *world) late(t *modelTrial, a *modelAttempt, o types.Outcome, r types.FinishReply, err error) {
 	last := t.attempts[len(t.attempts)-1] == a
 	switch {
-	case last && t.state.Finished(), o == types.OutcomeInterrupted, o == types.OutcomeLost:
+	case last && t.state.Finished() && (t.cancelled || a.ended != nil), o == types.OutcomeInterrupted, o == types.OutcomeLost:
 		w.must(err)
 		w.expectf(r.State == t.state, "a late end is answered by %+v, the trial is %s", r, t.state)
 	default:

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"regexp"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -124,30 +122,35 @@ func (p *problem) headers(h http.Header) {
 }
 
 // transform gives huma's own errors, those of validation, the form of ours.
-func transform(ctx huma.Context, _ string, v any) (any, error) {
-	switch v := v.(type) {
-	case *problem:
-		return &v.Problem, nil
-	case *huma.ErrorModel:
-		return fromModel(callOf(ctx.Context()).id, v), nil
+func transform(schemas huma.Registry) huma.Transformer {
+	return func(ctx huma.Context, _ string, v any) (any, error) {
+		switch v := v.(type) {
+		case *problem:
+			return &v.Problem, nil
+		case *huma.ErrorModel:
+			return fromModel(callOf(ctx.Context()).id, faultFinder{ctx.Operation(), schemas, v.Status}, v), nil
+		}
+		return v, nil
 	}
-	return v, nil
 }
 
-func fromModel(id string, m *huma.ErrorModel) *types.Problem {
+func fromModel(id string, find faultFinder, m *huma.ErrorModel) *types.Problem {
 	e := &types.Error{Code: codeOf(m.Status), Message: m.Detail}
 	var faults []types.Fault
 	for _, d := range m.Errors {
-		if d != nil {
-			faults = append(faults, faultOf(d))
+		if d == nil {
+			continue
 		}
+		f, remedy := find.fault(d)
+		// What is misspelt tells more than what is missing because of it.
+		misspelt := f.Message == noField
+		if len(faults) == 0 || misspelt && e.Message == isMissing {
+			e.Field, e.Message, e.Remedy = f.Field, f.Message, remedy
+		}
+		faults = append(faults, f)
 	}
-	if len(faults) > 0 {
-		e.Field, e.Message = faults[0].Field, faults[0].Message
-		e.Remedy = "GET /v1/openapi.json describes the request"
-		if e.Message == "it is missing" {
-			e.Remedy = "give " + e.Field + "; " + e.Remedy
-		}
+	if m.Detail == "request body is required" {
+		e.Field, e.Message, e.Remedy = "body", "the request has no body", "send JSON, {} if there is nothing to say; "+docHint
 	}
 	if m.Status == http.StatusRequestEntityTooLarge {
 		e.Message, e.Remedy = "the body is too large", "send it in parts"
@@ -157,26 +160,4 @@ func fromModel(id string, m *huma.ErrorModel) *types.Problem {
 		p.Errors = faults
 	}
 	return &p.Problem
-}
-
-// missing are huma's words for a field that has to be there, at the place that
-// should have it.
-var missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
-
-func faultOf(d *huma.ErrorDetail) types.Fault {
-	f := types.Fault{Field: fieldOf(d.Location), Message: d.Message}
-	if m := missing.FindStringSubmatch(d.Message); m != nil {
-		f.Field, f.Message = strings.TrimPrefix(f.Field+"."+m[1], "body."), "it is missing"
-	}
-	return f
-}
-
-// fieldOf is a place in a request as types.Error writes it.
-func fieldOf(location string) string {
-	for _, in := range []string{"body.", "path.", "query.", "header."} {
-		if f, ok := strings.CutPrefix(location, in); ok {
-			return f
-		}
-	}
-	return location
 }

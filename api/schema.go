@@ -51,5 +51,8 @@ func (floatSchema) Schema(huma.Registry) *huma.Schema {
 
 // Schema implements huma.SchemaProvider.
 func (durationSchema) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Description: "A duration such as 90s or 1h30m.", Examples: []any{"30s"}}
+	// What time.ParseDuration reads; time zero needs no unit.
+	const pattern = `^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
+	return &huma.Schema{Type: huma.TypeString, Description: "A duration such as 90s or 1h30m.", Examples: []any{"30s"},
+		Pattern: pattern, PatternDescription: `a duration such as "90s" or "1h30m"`}
 }

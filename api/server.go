@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -203,7 +204,7 @@ func (s *Server) describe() huma.Config {
 	cfg.SchemasPath = ""  // the document has them
 	cfg.Formats = map[string]huma.Format{"application/json": {Marshal: marshalJSON, Unmarshal: json.Unmarshal}, "json": {Marshal: marshalJSON, Unmarshal: json.Unmarshal}}
 	cfg.RejectUnknownQueryParameters = true
-	cfg.Transformers = []huma.Transformer{transform}
+	cfg.Transformers = []huma.Transformer{transform(cfg.Components.Schemas)}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	cfg.Security = []map[string][]string{{"token": {}}}
 	aliases(cfg.Components.Schemas)
@@ -295,6 +296,9 @@ func (s *Server) sendError(c echo.Context, err error) {
 			e.Message, e.Remedy = "there is no "+r.URL.Path, "GET /v1/openapi.json lists what there is"
 		case http.StatusMethodNotAllowed:
 			e.Message, e.Remedy = r.Method+" is not possible on "+r.URL.Path, "GET /v1/openapi.json lists what is"
+			if can := c.Response().Header().Get(echo.HeaderAllow); can != "" {
+				e.Remedy = "use " + strings.TrimPrefix(can, "OPTIONS, ")
+			}
 		}
 		newProblem(callOf(ctx).id, he.Code, e).write(c.Response())
 		return

@@ -207,6 +207,9 @@ func (s *Server) patchStudy(ctx context.Context, in *patchInput) (*studyOutput, 
 		req.Kind = types.PauseStudy
 	case b.State == types.StudyStopped:
 		req.Kind = types.StopStudy
+	case b.State == "":
+		return nil, types.Errorf(types.Invalid, "the request changes nothing").
+			WithRemedy("give state: active, paused or stopped; or budget, parallelism, require or space")
 	default:
 		return nil, types.Errorf(types.Invalid, "%q is no state that can be set", b.State).WithField("state").
 			WithRemedy("use active, paused or stopped; or give budget, parallelism, require or space")

@@ -76,7 +76,7 @@ func (s *Store) check(st *study, b *store.Batch) error {
 }
 
 func (st *study) noTrial(number int64) error {
-	return types.Errorf(types.NotFound, "study %q has no trial %d", st.row.Spec.Name, number)
+	return types.Errorf(types.NotFound, "the study has no trial %d", number).WithField("number").WithRemedy("list its trials: they are numbered from 0")
 }
 
 func (s *Store) apply(st *study, m store.Mutation) {

@@ -26,7 +26,7 @@ func (s *Store) Trial(ctx context.Context, study, number int64) (trial.Trial, er
 			return err
 		}
 		if len(rows) == 0 {
-			return types.Errorf(types.NotFound, "study %d has no trial %d", study, number)
+			return types.Errorf(types.NotFound, "the study has no trial %d", number).WithField("number").WithRemedy("list its trials: they are numbered from 0")
 		}
 		var err error
 		list, err = s.trials(db, study, rows)

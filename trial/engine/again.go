@@ -18,7 +18,7 @@ import (
 
 // finishedBefore answers a Finish that the engine refused because its attempt
 // does not run.
-func (e *Engine) finishedBefore(ctx context.Context, req types.FinishRequest) (types.FinishReply, error) {
+func (e *Engine) finishedBefore(ctx context.Context, req types.FinishRequest, refusal error) (types.FinishReply, error) {
 	t, err := e.cfg.Store.Trial(ctx, req.Ref.Study, req.Ref.Trial)
 	if err != nil {
 		return types.FinishReply{}, err
@@ -33,15 +33,18 @@ func (e *Engine) finishedBefore(ctx context.Context, req types.FinishRequest) (t
 	over := (t.State.Finished() || t.State == types.Paused) && req.Ref.Attempt == t.Attempts
 	// Who wanted the trial back in the queue has got that, whoever did it.
 	back := req.Outcome == types.OutcomeInterrupted || req.Outcome == types.OutcomeLost
-	if i < 0 || !back && (!over || as[i].State == types.Lost) {
-		return types.FinishReply{}, types.Errorf(types.Superseded, "attempt %d of trial %d was superseded: its lease ended and the trial is %s",
-			req.Ref.Attempt, req.Ref.Trial, t.State)
+	if i < 0 || !back && (!over || as[i].State == types.Lost && as[i].Stopping == "") {
+		if types.CodeOf(refusal) != types.Superseded {
+			refusal = types.Errorf(types.Superseded, "attempt %d of trial %d was superseded: its lease ended and the trial is %s",
+				req.Ref.Attempt, req.Ref.Trial, t.State).WithRemedy("stop this attempt")
+		}
+		return types.FinishReply{}, refusal
 	}
 	st, err := e.cfg.Store.StudyByID(ctx, req.Ref.Study)
 	if err != nil {
 		return types.FinishReply{}, err
 	}
-	if !back && t.State != types.Paused && (as[i].Stopping == "" && !follows(st.Spec, req.Outcome, t) || !holds(t, req.Metrics)) {
+	if !back && !moot(as[i], t) && (as[i].Stopping == "" && !follows(st.Spec, req.Outcome, t) || !holds(t, req.Metrics)) {
 		return types.FinishReply{}, contradicts(st.Spec, t, req.Outcome, req.Metrics)
 	}
 	reply := types.FinishReply{State: t.State, Reason: t.Reason, Value: valueOf(st.Spec, t.Metrics)}
@@ -53,6 +56,12 @@ func (e *Engine) finishedBefore(ctx context.Context, req types.FinishRequest) (t
 		reply.Next = &next
 	}
 	return reply, nil
+}
+
+// moot reports whether what the holder of an attempt tells of its end changes
+// nothing: the trial rests, or was stopped and ended so whatever its holder had.
+func moot(a trial.Attempt, t trial.Trial) bool {
+	return t.State == types.Paused || a.Stopping != "" && (a.State == types.Lost || t.State == types.Cancelled)
 }
 
 // toldBefore answers a Tell that the engine refused because the trial does not
@@ -86,13 +95,18 @@ func (e *Engine) toldBefore(ctx context.Context, req types.TellRequest, refusal 
 		return types.FinishReply{}, err
 	}
 	if req.Attempt != 0 && req.Attempt != t.Attempts {
-		return types.FinishReply{}, types.Errorf(types.Superseded, "trial %d was handed out again after attempt %d, and is %s",
-			t.Number, req.Attempt, t.State).WithRemedy("ask for another trial, with a longer ttl")
+		return types.FinishReply{}, handedOn(t, req.Attempt)
 	}
 	if t.State != types.Pruned && !follows(st.Spec, req.Outcome, t) || !holds(t, metrics) {
 		return types.FinishReply{}, contradicts(st.Spec, t, req.Outcome, metrics)
 	}
 	return reply, nil
+}
+
+// handedOn refuses what is told under an attempt that is not the trial's last.
+func handedOn(t trial.Trial, attempt int) error {
+	return types.Errorf(types.Superseded, "trial %d was handed out again after attempt %d, and is %s", t.Number, attempt, t.State).
+		WithRemedy("ask for another trial, with a longer ttl")
 }
 
 // cancelled refuses what is told for a trial that was cancelled.

@@ -135,8 +135,16 @@ func (e *Engine) ReportAsked(ctx context.Context, req types.ReportAskedRequest) 
 	})
 	if types.CodeOf(err) == types.NotFound {
 		t, gone := e.cfg.Store.Trial(ctx, req.Study, req.Trial)
-		if gone == nil && t.State == types.Cancelled && (req.Attempt == 0 || req.Attempt == t.Attempts) {
+		switch {
+		case gone != nil:
+			err = gone
+		case t.State == types.Cancelled && (req.Attempt == 0 || req.Attempt == t.Attempts):
 			return types.Decision{Stop: true, Kind: types.StopCancelled, Reason: t.Reason}, nil
+		case req.Attempt != 0 && req.Attempt != t.Attempts:
+			err = handedOn(t, req.Attempt)
+		case t.State.Finished():
+			err = types.Errorf(types.Conflict, "trial %d is over: it is %s; what is reported now does not count", t.Number, t.State).
+				WithRemedy("ask for another trial")
 		}
 	}
 	return d, err

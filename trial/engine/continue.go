@@ -116,7 +116,7 @@ func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c contin
 	c.spec = old
 	if old.Run == nil && spec.Run != nil && len(spec.Run.Command) == 0 {
 		return c, types.Errorf(types.Conflict, "the study %s has no command that could be run: a program asks for its trials and tells their values", old.Name).
-			WithRemedy("run that program again to go on, or choose another --name for a sweep with a command")
+			WithRemedy("run that program again to go on, or choose another name for a sweep with a command")
 	}
 	sp, err := space.Parse(old.Space)
 	if err != nil {
@@ -156,9 +156,9 @@ func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c contin
 	if len(diff) > 0 {
 		err := types.Errorf(types.Conflict, "the study %s exists and differs:\n  %s", spec.Name, strings.Join(diff, "\n  "))
 		if len(diff) == spaceDiffs {
-			return c, err.WithRemedy("accept the changed space with --extend, or choose another --name")
+			return c, err.WithRemedy("accept the changed space with extend, or choose another name")
 		}
-		return c, err.WithRemedy("choose another --name, or remove the study with: tuner rm %s", spec.Name)
+		return c, err.WithRemedy("choose another name, or remove the study %s", spec.Name)
 	}
 	if c.next != nil {
 		if err := proposes(ctx, sg, sp); err != nil {

@@ -107,7 +107,7 @@ func (s *study) command(ctx context.Context, tx *txn, req types.ControlRequest) 
 		err = s.edit(ctx, tx, req)
 	case types.RemoveStudy:
 		if s.counts.Running > 0 {
-			err = types.Errorf(types.Conflict, "%d trials of %s run", s.counts.Running, s.st.Spec.Name).WithRemedy("stop it first: tuner stop %s", s.st.Spec.Name)
+			err = types.Errorf(types.Conflict, "%d trials of %s run", s.counts.Running, s.st.Spec.Name).WithRemedy("stop the study first, and wait until they have ended")
 		}
 		tx.retire = err == nil // nobody leases a trial of it any more
 	default:
@@ -178,7 +178,7 @@ func (s *study) importTrials(tx *txn, ts []types.FinishedTrial) error {
 			err = s.st.Space.Validate(p)
 		}
 		if err == nil && !t.State.Finished() {
-			err = types.Errorf(types.Invalid, "%q is no final state", t.State)
+			err = types.Errorf(types.Invalid, "%q is no final state", t.State).WithField("state").WithRemedy("use completed, pruned, failed, infeasible or cancelled")
 		}
 		if err == nil && t.State == types.Completed {
 			err = s.checkCompleted(t)
@@ -240,7 +240,12 @@ func (s *study) cancel(tx *txn, numbers []int64, reason string) ([]int64, error)
 	numbers = slices.Compact(slices.Sorted(slices.Values(numbers)))
 	for _, n := range numbers {
 		if s.live[n] == nil {
-			return nil, types.Errorf(types.Conflict, "trial %d is over or does not exist", n)
+			if n < 0 || n >= s.st.NextNumber {
+				return nil, types.Errorf(types.NotFound, "the study has no trial %d", n).
+					WithRemedy("list its trials: they are numbered from 0")
+			}
+			return nil, types.Errorf(types.Conflict, "trial %d is over", n).
+				WithRemedy("name trials that are queued, running or paused")
 		}
 	}
 	for _, n := range numbers {

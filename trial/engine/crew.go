@@ -89,7 +89,7 @@ func (s *study) refuse(req types.LeaseRequest) error {
 		return nil
 	}
 	return types.Errorf(types.Forbidden, "the worker %s is put aside: %s", req.Worker, m.info.Aside).
-		WithRemedy("mend what is wrong there, and let it back: tuner worker allow '%s'", req.Worker)
+		WithRemedy("mend what is wrong there, and let it back: tuner worker allow '%s', or PATCH workers with \"aside\": false", req.Worker)
 }
 
 // greet notes that a worker got a trial.
@@ -267,7 +267,7 @@ func SetAside(ctx context.Context, db store.Workers, project string, p types.Wor
 	err := db.ChangeWorker(ctx, project, p.Worker, func(w *store.Worker) error {
 		if w.Created.IsZero() {
 			return types.Errorf(types.NotFound, "the project %s has no worker %q", project, p.Worker).WithField("worker").
-				WithRemedy("tuner worker ls lists them")
+				WithRemedy("list the workers of the project for their names")
 		}
 		switch {
 		case !p.Aside:

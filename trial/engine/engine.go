@@ -191,7 +191,7 @@ func (e *Engine) FinishAhead(ctx context.Context, req types.FinishRequest, ahead
 		return reply, err
 	})
 	if c := types.CodeOf(err); c == types.NotFound || c == types.Superseded {
-		return e.finishedBefore(ctx, req)
+		return e.finishedBefore(ctx, req, err)
 	}
 	return reply, err
 }

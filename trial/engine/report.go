@@ -20,7 +20,11 @@ func (s *study) holder(ref types.AttemptRef) (*liveTrial, error) {
 	if lt == nil {
 		return nil, types.Errorf(types.NotFound, "trial %d of this study does not run", ref.Trial)
 	}
-	if lt.attempt == nil || lt.attempt.Number != ref.Attempt || lt.attempt.Token != ref.Token || lt.ending {
+	if lt.attempt != nil && lt.attempt.Number == ref.Attempt && lt.attempt.Token != ref.Token {
+		return nil, types.Errorf(types.Superseded, "attempt %d of trial %d was superseded: it has another token now, unless this one is mistyped",
+			ref.Attempt, ref.Trial).WithRemedy("stop this attempt")
+	}
+	if lt.attempt == nil || lt.attempt.Number != ref.Attempt || lt.ending {
 		return nil, types.Errorf(types.Superseded,
 			"attempt %d of trial %d was superseded: its lease ended and the trial is %s",
 			ref.Attempt, ref.Trial, lt.State).WithRemedy("stop this attempt")

@@ -164,7 +164,7 @@ func runAsk(c *cobra.Command, st *State, db *dbFlags, f *askFlags, args []string
 			err = s.begin(ctx, p)
 		}
 		if err != nil {
-			return errors.Join(faults.locate(p.spec, asked(err)), at.Close())
+			return errors.Join(asked(faults.locate(p.spec, err)), at.Close())
 		}
 	}
 	return s.run(ctx)

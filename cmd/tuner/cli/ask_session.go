@@ -159,6 +159,8 @@ func (p *pipe) whole(ctx context.Context, spec types.StudySpec) error {
 	return err
 }
 
+const inRequest = `with --extend ("extend":true in the request)`
+
 // asked replaces what an error advises to a user of tuner sweep.
 func asked(err error) error {
 	e, ok := errors.AsType[*types.Error](err)
@@ -166,7 +168,7 @@ func asked(err error) error {
 		return err
 	}
 	inner := *e
-	inner.Remedy = strings.NewReplacer("with --extend", `with --extend ("extend":true in the request)`, "another --name", "another name").Replace(e.Remedy)
+	inner.Remedy = strings.NewReplacer("with extend", inRequest, "with --extend", inRequest, "another --name", "another name").Replace(e.Remedy)
 	return &inner
 }
 

@@ -131,14 +131,23 @@ type sweepErrors struct {
 	src   *sweepfile.Source // nil without -f
 }
 
+// flagWords are the words of the engine, which speaks to users of every interface,
+// in those of the command line.
+var flagWords = strings.NewReplacer("with extend", "with --extend", "another name", "another --name",
+	"remove the study ", "remove the study with: tuner rm ")
+
 // locate replaces the field of an error by the flag, or adds its place in the
 // file.
 func (s *sweepErrors) locate(spec types.StudySpec, err error) error {
 	e, ok := errors.AsType[*types.Error](err)
-	if !ok || e.Field == "" {
+	if !ok {
 		return err
 	}
 	named := *e
+	named.Remedy = flagWords.Replace(e.Remedy)
+	if e.Field == "" {
+		return &named
+	}
 	named.Field = fieldKey(spec, e.Field)
 	if (named.Field == "algorithm" || named.Field == "stopper") && named.Field != e.Field {
 		named.Message = e.Field + ": " + e.Message // the setting, which has no place of its own
