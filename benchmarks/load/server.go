@@ -113,7 +113,11 @@ func (s *server) cpu() time.Duration {
 	if err != nil {
 		return 0
 	}
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	return ticks(strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])))
+}
+
+// ticks is the processor time in the fields of a stat file from the state on.
+func ticks(f []string) time.Duration {
 	user, _ := strconv.ParseInt(f[11], 10, 64)
 	system, _ := strconv.ParseInt(f[12], 10, 64)
 	return time.Duration(user+system) * 10 * time.Millisecond // clock ticks of 1/100 s

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,26 +45,31 @@ func BenchmarkTwoServers(b *testing.B) {
 		shared bool
 	}{{"studies", false}, {"study", true}} {
 		b.Run(bc.name, func(b *testing.B) {
-			var rates [2]float64
+			var rates, costs [2]float64
 			for b.Loop() {
 				for n := range rates {
-					rate, err := twoOnce(b.Context(), bin, postgres.DSN(b), n+1, bc.shared)
+					rate, cost, err := twoOnce(b.Context(), bin, postgres.DSN(b), n+1, bc.shared)
 					if err != nil {
 						b.Fatal(err)
 					}
 					rates[n] += rate
+					costs[n] += cost.Seconds() * 1000
 				}
 			}
 			b.ReportMetric(rates[0]/float64(b.N), "one-trials/s")
 			b.ReportMetric(rates[1]/float64(b.N), "two-trials/s")
 			b.ReportMetric(rates[1]/rates[0], "two/one")
+			b.ReportMetric(costs[0]/float64(b.N), "one-cpu-ms/trial")
+			b.ReportMetric(costs[1]/float64(b.N), "two-cpu-ms/trial")
+			b.ReportMetric(costs[0]/costs[1], "cpu-one/two")
 			b.ReportMetric(0, "ns/op") // an op is many trials here
 		})
 	}
 }
 
-// twoOnce is the rate of n servers, checked against what they stored.
-func twoOnce(ctx context.Context, bin, dsn string, n int, shared bool) (rate float64, err error) {
+// twoOnce is the rate of n servers, checked against what they stored, and the
+// processor time of all that a trial takes: clients, servers and PostgreSQL.
+func twoOnce(ctx context.Context, bin, dsn string, n int, shared bool) (rate float64, cost time.Duration, err error) {
 	var servers []*server
 	defer func() {
 		for _, s := range servers {
@@ -71,7 +79,7 @@ func twoOnce(ctx context.Context, bin, dsn string, n int, shared bool) (rate flo
 	for range n {
 		s, err := start(ctx, bin, dsn)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		servers = append(servers, s)
 	}
@@ -91,7 +99,7 @@ func twoOnce(ctx context.Context, bin, dsn string, n int, shared bool) (rate flo
 		if i == 0 || !shared {
 			c := servers[(i/2)%n].dial() // who opens a study owns it
 			if err := create(c, study(i), "random"); err != nil {
-				return 0, err
+				return 0, 0, err
 			}
 			c.close()
 		}
@@ -108,20 +116,49 @@ func twoOnce(ctx context.Context, bin, dsn string, n int, shared bool) (rate flo
 		}
 	}
 	tick(2 * time.Second)
-	before, began := done.Load(), time.Now()
+	before, cpu, began := done.Load(), family(), time.Now()
 	if err == nil {
 		tick(twoLength)
 	}
-	rate = float64(done.Load()-before) / time.Since(began).Seconds()
+	trials := done.Load() - before
+	rate = float64(trials) / time.Since(began).Seconds()
+	cost = (family() - cpu) / time.Duration(max(trials, 1))
 	stop()
 	all.Wait()
 	for len(errs) > 0 && err == nil {
 		err = <-errs
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return rate, noGap(servers[0], study, shared, done.Load())
+	return rate, cost, noGap(servers[0], study, shared, done.Load())
+}
+
+// family is the processor time of this process and all that it has started, also
+// indirectly, and that still run.
+func family() time.Duration {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is a good one
+	parent, used := map[int]int{}, map[int]time.Duration{}
+	for _, name := range stats {
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		parent[pid], _ = strconv.Atoi(f[1])
+		used[pid] = ticks(f)
+	}
+	var sum time.Duration
+	for pid := range used {
+		for p := pid; p != 0; p = parent[p] {
+			if p == os.Getpid() {
+				sum += used[pid]
+				break
+			}
+		}
+	}
+	return sum
 }
 
 // noGap compares what is stored with what was acknowledged: each trial once, and
