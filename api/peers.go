@@ -253,11 +253,7 @@ func (s *Server) forward(c echo.Context, id int64, at place, body []byte) (done 
 	}
 	ctx, end := s.forwarding(c.Request(), id, at)
 	defer end()
-	req, err := s.outgoing(ctx, c.Request(), base, at.owner, body)
-	if err != nil {
-		return true, err
-	}
-	resp, err := send.RoundTrip(req)
+	resp, err := send.RoundTrip(s.outgoing(ctx, c.Request(), base, at.owner, body))
 	if err != nil {
 		return s.unsent(ctx, id, at, err)
 	}
@@ -273,22 +269,29 @@ func (s *Server) forward(c echo.Context, id int64, at place, body []byte) (done 
 
 // outgoing is the request as it is sent on: the caller's, with the name of the
 // owner and without what belongs to the caller's connection.
-func (s *Server) outgoing(ctx context.Context, r *http.Request, base *url.URL, owner string, body []byte) (*http.Request, error) {
+func (s *Server) outgoing(ctx context.Context, r *http.Request, base *url.URL, owner string, body []byte) *http.Request {
 	u := *base
 	u.Path, u.RawQuery = r.URL.Path, r.URL.RawQuery
-	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, types.Errorf(types.Internal, "%w", err)
-	}
-	for _, h := range []string{"Authorization", "Content-Type", "Accept", "Idempotency-Key", "User-Agent"} {
-		if v := r.Header.Values(h); len(v) > 0 {
-			req.Header[h] = v
+	headers := make(http.Header, len(passedOn)+2)
+	for _, h := range passedOn {
+		if v := r.Header[h]; len(v) > 0 {
+			headers[h] = v
 		}
 	}
-	req.Header.Set("X-Request-ID", callOf(r.Context()).id)
-	req.Header.Set(ownerHeader, owner)
-	return req, nil
+	headers[requestIDHeader] = []string{callOf(r.Context()).id}
+	headers[ownerHeader] = []string{owner}
+	req := &http.Request{Method: r.Method, URL: &u, Host: u.Host, Header: headers, ContentLength: int64(len(body)), Body: http.NoBody}
+	if len(body) > 0 {
+		req.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return req.WithContext(ctx)
 }
+
+// passedOn are the headers of a caller that the owner sees.
+var passedOn = []string{"Authorization", "Content-Type", "Accept", "Idempotency-Key", "User-Agent"}
+
+// requestIDHeader in the form that net/http keeps headers in.
+const requestIDHeader = "X-Request-Id"
 
 // forwarding is the context of a request that another server answers: it ends
 // with the caller, when this server stops and the request only waits, and when
@@ -347,7 +350,7 @@ const copyBuffer = 16 << 10
 // pass writes the answer of another server as this one's.
 func (s *Server) pass(c echo.Context, resp *http.Response) {
 	w := c.Response()
-	for _, h := range []string{"Content-Type", "Retry-After", "WWW-Authenticate", "Location", "Content-Disposition", "Cache-Control", "X-Request-ID"} {
+	for _, h := range []string{"Content-Type", "Retry-After", "WWW-Authenticate", "Location", "Content-Disposition", "Cache-Control"} {
 		if v := resp.Header.Values(h); len(v) > 0 {
 			w.Header()[h] = v
 		}

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"cmp"
+	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -10,14 +13,15 @@ import (
 	"time"
 
 	"github.com/gotuner/tuner/api"
+	"github.com/gotuner/tuner/internal/hop"
 	"github.com/gotuner/tuner/internal/pin"
 	"github.com/gotuner/tuner/trial/local"
 )
 
 // How requests go to the other servers of a database.
 const (
-	peerDial  = 2 * time.Second
-	peerConns = 512 // idle ones kept to each
+	peerDial   = 2 * time.Second
+	knownPeers = 512 // addresses remembered
 )
 
 // siblings says how the servers of one database reach each other.
@@ -49,7 +53,7 @@ func (p *siblings) reach(owner, addr string) (*url.URL, http.RoundTripper, bool)
 	key := [2]string{owner, addr}
 	to, ok := p.known[key]
 	if !ok {
-		if len(p.known) >= peerConns { // servers come and go
+		if len(p.known) >= knownPeers { // servers come and go
 			clear(p.known)
 		}
 		to = p.find(owner, addr)
@@ -69,16 +73,21 @@ func (p *siblings) find(owner, addr string) *sibling {
 	if err != nil || u.Host == "" || u.User != nil || (u.Path != "" && u.Path != "/") {
 		return nil
 	}
-	t := &http.Transport{DialContext: (&net.Dialer{Timeout: peerDial}).DialContext, MaxIdleConnsPerHost: peerConns,
-		IdleConnTimeout: time.Minute, DisableCompression: true}
+	dialer := &net.Dialer{Timeout: peerDial}
+	dial := dialer.DialContext
+	port := "80"
 	switch {
 	case u.Scheme == "http" && onThisMachine(u.Hostname()) && local.OwnerHost(owner) == p.host:
 	case u.Scheme == "https" && pin.Check(u.Fragment) == nil: // the database says whom to trust
-		t.TLSClientConfig = pin.TLS(u.Fragment)
+		dial = (&tls.Dialer{NetDialer: dialer, Config: pin.TLS(u.Fragment)}).DialContext
+		port = "443"
 	default:
 		return nil
 	}
-	return &sibling{&url.URL{Scheme: u.Scheme, Host: u.Host}, t}
+	address := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
+	return &sibling{&url.URL{Scheme: u.Scheme, Host: u.Host}, &hop.Transport{Dial: func(ctx context.Context) (net.Conn, error) {
+		return dial(ctx, "tcp", address)
+	}}}
 }
 
 func onThisMachine(host string) bool {
