@@ -9,8 +9,8 @@ import (
 	"github.com/gotuner/tuner/trial/agent"
 )
 
-// gatePause is how long a study without a trial to run waits before it asks
-// again: the place is another study's meanwhile.
+// gatePause is how long a study without a trial to run waits at least before it
+// asks again: the place is another study's meanwhile.
 const gatePause = time.Second
 
 // gate is a Backend for several agents that run a number of trials at most
@@ -19,13 +19,14 @@ const gatePause = time.Second
 type gate struct {
 	agent.Backend
 
-	free chan struct{} // one for each place that is free
-	mu   sync.Mutex
-	held map[types.AttemptRef]struct{}
+	free  chan struct{} // one for each place that is free
+	pause func() time.Duration
+	mu    sync.Mutex
+	held  map[types.AttemptRef]struct{}
 }
 
-func newGate(b agent.Backend, places int) *gate {
-	g := &gate{Backend: b, free: make(chan struct{}, places), held: map[types.AttemptRef]struct{}{}}
+func newGate(b agent.Backend, places int, pause func() time.Duration) *gate {
+	g := &gate{Backend: b, free: make(chan struct{}, places), pause: pause, held: map[types.AttemptRef]struct{}{}}
 	for range places {
 		g.free <- struct{}{}
 	}
@@ -51,7 +52,7 @@ func (g *gate) Lease(ctx context.Context, req types.LeaseRequest) (types.LeaseRe
 	if err != nil || reply.Status != types.LeaseWait {
 		return reply, err
 	}
-	pause := time.NewTimer(gatePause)
+	pause := time.NewTimer(g.pause())
 	defer pause.Stop()
 	select {
 	case <-pause.C:

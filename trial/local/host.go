@@ -2,15 +2,12 @@ package local
 
 import (
 	"context"
-	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/agent"
 )
 
 // How often a host looks for studies, and how long it leaves one alone whose
@@ -20,36 +17,51 @@ const (
 	hostRest = time.Minute
 )
 
-// HostConfig makes a Host.
+// HostConfig makes a Host. All of its functions must be safe for concurrent use.
 type HostConfig struct {
 	// Slots is how many trials run at once, of all studies together; at least 1.
-	Slots int
-	// Environ is the environment of the trials: what an allow-list leaves of this
-	// process's, see AllowEnv.
-	Environ []string
-	// Supervisor is Processes.Supervisor.
-	Supervisor []string
-	Logger     *slog.Logger
+	Slots   int
+	Backend agent.Backend
+	// List calls do for each study that there is.
+	List func(ctx context.Context, do func(store.StudySummary)) error
+	// Make makes the worker of a study that has none, which leases from b; nil and
+	// no error if its trials are not to be run here. After an error the study is
+	// left alone for a minute.
+	Make func(b agent.Backend, s store.StudySummary) (*Worker, error)
+	// Ended is told of a worker that Make made and that is over, Refused of an error
+	// of Make, and Trouble of one of List, after which the host goes on.
+	Ended   func(st trial.Study, reason string, err error)
+	Refused func(st trial.Study, err error)
+	Trouble func(err error)
 }
 
-// Host runs the trials of every active study that has a command, on this machine.
-// Whoever may make studies decides what it runs: nothing starts one unless the
-// operator says so.
+// Host runs the trials of several studies on this machine: of each that has some
+// for it, with a number of places for all of them.
 type Host struct {
-	local *Local
-	cfg   HostConfig
-	gate  *gate
-	all   sync.WaitGroup
+	cfg  HostConfig
+	gate *gate
+	all  sync.WaitGroup
 
 	mu      sync.Mutex
 	workers map[int64]*Worker   // nil while one is being made
 	resting map[int64]time.Time // until when a study is left alone
+	ending  bool
+	ended   chan struct{} // closed at the end of the looking
 }
 
 // NewHost returns a Host that runs nothing yet.
-func (l *Local) NewHost(cfg HostConfig) *Host {
-	cfg.Slots = max(cfg.Slots, 1)
-	return &Host{local: l, cfg: cfg, gate: newGate(l.Engine, cfg.Slots), workers: map[int64]*Worker{}, resting: map[int64]time.Time{}}
+func NewHost(cfg HostConfig) *Host {
+	h := &Host{cfg: cfg, workers: map[int64]*Worker{}, resting: map[int64]time.Time{}, ended: make(chan struct{})}
+	h.gate = newGate(cfg.Backend, max(cfg.Slots, 1), h.pause)
+	return h
+}
+
+// pause is how long a study without a trial waits: all together ask for one
+// twenty times a second at most.
+func (h *Host) pause() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return max(gatePause, time.Duration(len(h.workers))*(time.Second/20))
 }
 
 // Runs reports whether trials of the study are run here now.
@@ -60,106 +72,96 @@ func (h *Host) Runs(study int64) bool {
 	return ok
 }
 
-// Run runs trials until ctx is done. What runs then goes on under its supervisor,
-// and the next host finds it.
+// Run runs trials until Drain and its like, and returns when all workers have
+// ended. The end of ctx is Detach.
 func (h *Host) Run(ctx context.Context) {
+	defer context.AfterFunc(ctx, h.Detach)()
 	look := time.NewTicker(hostLook)
 	defer look.Stop()
-	for ctx.Err() == nil {
-		if err := h.look(ctx); err != nil && ctx.Err() == nil {
-			h.cfg.Logger.Warn("could not look for studies to run here", "error", err)
+	for over := false; !over; {
+		err := h.cfg.List(ctx, func(s store.StudySummary) { h.visit(ctx, s) })
+		if err != nil && ctx.Err() == nil {
+			h.cfg.Trouble(err)
 		}
 		select {
 		case <-look.C:
-		case <-ctx.Done():
+		case <-h.ended:
+			over = true
 		}
 	}
-	h.mu.Lock()
-	for _, w := range h.workers {
-		if w != nil {
-			w.Detach()
-		}
-	}
-	h.mu.Unlock()
 	h.all.Wait()
 }
 
-// look starts a worker for each study that has none and needs one.
-func (h *Host) look(ctx context.Context) error {
-	for after := ""; ; {
-		page, err := h.local.Store.ListStudies(ctx, "", after, 0)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		for _, p := range page {
-			after = p.Study.Spec.Project + "/" + p.Study.Spec.Name
-			if h.wants(p) {
-				h.begin(ctx, p.Study)
-			}
+// Drain takes no new trials; it is Worker.Drain for all studies, and so are the
+// others.
+func (h *Host) Drain() { h.each((*Worker).Drain) }
+
+// Interrupt is Worker.Interrupt.
+func (h *Host) Interrupt() { h.each((*Worker).Interrupt) }
+
+// Kill is Worker.Kill.
+func (h *Host) Kill() { h.each((*Worker).Kill) }
+
+// Detach is Worker.Detach: what runs goes on under its supervisor, and the next
+// host finds it.
+func (h *Host) Detach() { h.each((*Worker).Detach) }
+
+func (h *Host) each(end func(*Worker)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.ending {
+		h.ending = true
+		close(h.ended)
+	}
+	for _, w := range h.workers {
+		if w != nil {
+			end(w)
 		}
 	}
 }
 
-// wants reports whether the trials of a study are to be run here.
-func (h *Host) wants(p store.StudySummary) bool {
-	spec := p.Study.Spec
-	if spec.Run == nil || len(spec.Run.Command) == 0 || len(spec.Require) > 0 || p.Study.State != types.StudyActive {
-		return false
-	}
+// visit starts a worker for a study that has none and needs one.
+func (h *Host) visit(ctx context.Context, s store.StudySummary) {
+	id := s.Study.ID
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, busy := h.workers[p.Study.ID]
-	return !busy && !time.Now().Before(h.resting[p.Study.ID])
-}
-
-func (h *Host) begin(ctx context.Context, st trial.Study) {
-	log := h.cfg.Logger.With("project", st.Spec.Project, "study", st.Spec.Name)
-	w, err := h.local.Worker(h.gate, types.Study{ID: st.ID, Spec: st.Spec, Created: st.Created}, Processes{
-		Slots: h.cfg.Slots, Environ: h.cfg.Environ, Supervisor: h.cfg.Supervisor,
-		Warn: func(text string) { log.Warn(text) },
-	})
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err != nil {
-		log.Warn("the trials of a study cannot be run here", "error", err)
-		h.resting[st.ID] = time.Now().Add(hostRest)
+	_, busy := h.workers[id]
+	if busy || h.ending || time.Now().Before(h.resting[id]) {
+		h.mu.Unlock()
 		return
 	}
-	log.Info("running trials of a study here", "command", st.Spec.Run.Command)
-	h.workers[st.ID] = w
-	h.all.Go(func() {
-		// What runs is detached, not killed, when ctx ends.
-		reason, err := w.Run(context.WithoutCancel(ctx))
-		if e := w.Close(); err == nil {
-			err = e
-		}
-		log.Info("no more trials of a study here", "reason", reason, "error", err)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(h.workers, st.ID)
-		if err != nil {
-			h.resting[st.ID] = time.Now().Add(hostRest)
-		}
-	})
-}
-
-// allowedEnv is what the processes of a server's trials get of its environment.
-// Names that end with * stand for all that begin so.
-var allowedEnv = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR", "CUDA_VISIBLE_DEVICES"}
-
-// AllowEnv is what is left of an environment for the trials of a server: a short
-// list of names, and those of more.
-func AllowEnv(environ, more []string) []string {
-	allowed := slices.Concat(allowedEnv, more)
-	var out []string
-	for _, kv := range environ {
-		name, _, _ := strings.Cut(kv, "=")
-		if slices.ContainsFunc(allowed, func(a string) bool {
-			start, all := strings.CutSuffix(a, "*")
-			return a == name || all && strings.HasPrefix(name, start)
-		}) {
-			out = append(out, kv)
+	h.workers[id] = nil
+	h.mu.Unlock()
+	w, err := h.cfg.Make(h.gate, s)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err != nil:
+		h.resting[id] = time.Now().Add(hostRest)
+		h.cfg.Refused(s.Study, err)
+	case w != nil && h.ending:
+		if err := w.Close(); err != nil {
+			h.cfg.Trouble(err)
 		}
 	}
-	return out
+	if w == nil || err != nil || h.ending {
+		delete(h.workers, id)
+		return
+	}
+	h.workers[id] = w
+	h.all.Go(func() { h.run(ctx, s.Study, w) })
+}
+
+func (h *Host) run(ctx context.Context, st trial.Study, w *Worker) {
+	// What runs is detached, not killed, when ctx ends.
+	reason, err := w.Run(context.WithoutCancel(ctx))
+	if e := w.Close(); err == nil {
+		err = e
+	}
+	h.mu.Lock()
+	delete(h.workers, st.ID)
+	if err != nil || reason == "" { // it was asked to end, by itself or by us
+		h.resting[st.ID] = time.Now().Add(hostRest)
+	}
+	h.mu.Unlock()
+	h.cfg.Ended(st, reason, err)
 }

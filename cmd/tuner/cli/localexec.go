@@ -44,7 +44,7 @@ func (f *localExecFlags) host(st *State, db *dbFlags, home *local.Local) *local.
 	if !f.allow {
 		return nil
 	}
-	return home.NewHost(local.HostConfig{Slots: f.jobs, Environ: local.AllowEnv(st.Environ, f.env),
+	return home.NewHost(local.ExecConfig{Slots: f.jobs, Environ: local.AllowEnv(st.Environ, f.env),
 		Supervisor: []string{st.Executable, superviseCommand}, Logger: db.logger()})
 }
 

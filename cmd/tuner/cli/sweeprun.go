@@ -285,11 +285,7 @@ func (r *sweepRun) home() (string, error) {
 
 // run runs the trials and shows the result.
 func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan time.Time) error {
-	cfg := local.Processes{
-		Slots: r.plan.jobs, Labels: r.plan.labels, Environ: r.st.Environ, URL: r.at.url, Pin: r.at.pin, GPUs: file.GPUs,
-		Supervisor: []string{r.st.Executable, superviseCommand},
-		Hooks:      r.display.hooks(r.ended), Warn: r.once(r.display.note), Missing: r.noObjective,
-	}
+	cfg := r.processes(file)
 	stopTimer := make(chan struct{})
 	defer close(stopTimer)
 	if until != nil {
@@ -331,6 +327,15 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 		return err
 	}
 	return r.interrupted(err)
+}
+
+// processes says how the trials run here.
+func (r *sweepRun) processes(file sweepfile.File) local.Processes {
+	return local.Processes{
+		Slots: r.plan.jobs, Labels: r.plan.labels, Environ: r.st.Environ, URL: r.at.url, Pin: r.at.pin, GPUs: file.GPUs,
+		Supervisor: []string{r.st.Executable, superviseCommand},
+		Hooks:      r.display.hooks(r.ended), Warn: r.once(r.display.note), Missing: r.noObjective,
+	}
 }
 
 // tidy removes the directories that --keep gives up.

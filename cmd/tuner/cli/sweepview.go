@@ -23,6 +23,9 @@ type sweepView struct {
 	st    *State
 	mode  viewMode
 	start time.Time
+	// study is the name that events and notes carry where several studies are
+	// shown; "" for one.
+	study string
 	// look returns the study and one of its trials as they are now.
 	look      func() (types.Study, error)
 	lookTrial func(number int64) (types.Trial, error)
@@ -153,6 +156,9 @@ func (v *sweepView) say(text string) {
 			v.draw(text)
 		}
 	case viewLines:
+		if v.study != "" {
+			text = v.study + ": " + text
+		}
 		v.write(text + "\n")
 	case viewJSON:
 		v.event(progress.Event{Notice: text})
@@ -162,6 +168,7 @@ func (v *sweepView) say(text string) {
 
 // event prints an event where events are printed; the caller holds mu.
 func (v *sweepView) event(e progress.Event) {
+	e.Study = v.study
 	e.Elapsed, e.Done, e.Total = v.st.Now().Sub(v.start), v.view.Counts.Spent(), v.view.Total
 	switch v.mode {
 	case viewLines:

@@ -22,24 +22,32 @@ type workerFlags struct {
 	limit time.Duration
 	label []string
 	trust bool
-	view  sweepFlags // how it shows what happens, and how its own command runs
-	own   []string   // its own command
+	// everywhere is for the studies of all projects.
+	everywhere bool
+	view       sweepFlags // how it shows what happens, and how its own command runs
+	own        []string   // its own command
 }
 
 func workerCommand(st *State, db *dbFlags) *cobra.Command {
 	var f workerFlags
 	c := &cobra.Command{
-		Use:   "worker STUDY [-- COMMAND …]",
-		Short: "Run trials of a server's study here, by a command of your own or the one that the server has",
+		Use:   "worker [STUDY] [-- COMMAND …]",
+		Short: "Run trials of a server's study here, or of all of them, by a command of your own or the one that the server has",
 		Long: `Runs trials of a study until it ends; Ctrl-C ends it in the stages of a sweep. What
 runs here is COMMAND, which must fit the names of the study's parameters. Without
 it, --trust-server-commands runs what the server has for the study: its command,
 directory and environment, which are those of whoever may change studies there.
 
+Without STUDY it runs the trials of all studies of --project, or of --all-projects
+that the token is for, those that come later too: of each that is active, whose
+required labels this machine has, and that COMMAND fits or that has a command. It
+says which it leaves out and why, and goes on until Ctrl-C or the end of --for.
+
 Started again after it was killed, in the same place, it finds its running trials.
 A worker whose trials fail where those of others do not is put aside by the server:
 tuner worker ls shows it, tuner worker allow lets it back.`,
 		Example: `  tuner worker mnist -j 2 -- python train.py {args}
+  tuner worker --project vision --label gpu=a100 -- python train.py {args}
   tuner worker --url http://127.0.0.1:7070 --token-file tuner.token --trust-server-commands mnist`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -56,6 +64,7 @@ tuner worker ls shows it, tuner worker allow lets it back.`,
 	fs.BoolVar(&f.view.json, "json", false, "print one JSON object an event, and the result, on stdout")
 	fs.BoolVarP(&f.view.quiet, "quiet", "q", false, "print the result only")
 	f.view.registerRun(fs)
+	fs.BoolVar(&f.everywhere, "all-projects", false, "without STUDY: the studies of all projects that the token is for")
 	c.AddCommand(workerLsCommand(st, db), workerAllowCommand(st, db), workerAsideCommand(st, db))
 	return c
 }
@@ -71,18 +80,23 @@ func (f *workerFlags) work(ctx context.Context, st *State, db *dbFlags, fs *pfla
 	switch {
 	case err != nil:
 		return err
-	case len(names) == 0:
-		return usagef("worker needs more: tuner worker STUDY -- COMMAND …").WithRemedy("tuner ls lists the studies; tuner worker ls the workers")
+	case f.everywhere && fs.Changed("project"):
+		return usagef("it is for one project or for all").WithField("--all-projects").WithRemedy("leave it or --project out")
+	case f.everywhere && len(names) > 0:
+		return usagef("it is for all studies, and %s is one", names[0]).WithField("--all-projects").WithRemedy("leave it out, or the name")
+	case len(names) == 0 && len(f.gpus) > 0:
+		return usagef("studies that share a device do not know of each other").WithField("--gpus").
+			WithRemedy("name the study, or start a worker for each device: CUDA_VISIBLE_DEVICES=%s tuner worker …", f.gpus[0])
 	case len(names) > 1:
 		return usagef("worker does not know what to do with %q: tuner worker STUDY -- COMMAND …", names[1]).WithRemedy("put -- before your command")
 	case url == "":
 		return usagef("a worker needs a server").WithField("--url").
-			WithRemedy("name it with --url or TUNER_URL; with a database, tuner sweep --name %s does the same", quoted(names[0]))
+			WithRemedy("name it with --url or TUNER_URL; with a database, tuner sweep --name %s does the same", orStudy(names))
 	case len(f.own) > 0 && f.trust:
 		return usagef("it runs the command that you give, not the server's").WithField("--trust-server-commands").WithRemedy("leave one of them out")
 	case len(f.own) == 0 && !f.trust:
 		return usagef("what runs here would be what the server %s says", url).WithField("--trust-server-commands").
-			WithRemedy("give the command yourself: tuner worker %s -- COMMAND; or this flag, if you trust all who may change studies there", quoted(names[0]))
+			WithRemedy("give the command yourself: tuner worker %s -- COMMAND; or this flag, if you trust all who may change studies there", orStudy(names))
 	case f.jobs < 0:
 		return usagef("%d trials at once make no sense", f.jobs).WithField("--jobs (-j)")
 	case fs.Changed("for") && f.limit <= 0:
@@ -101,7 +115,18 @@ func (f *workerFlags) work(ctx context.Context, st *State, db *dbFlags, fs *pfla
 	if err != nil {
 		return err
 	}
+	if len(names) == 0 {
+		return join(f.workAll(ctx, st, db, fs, remoteSite(c)), c.Close())
+	}
 	return join(f.workAt(ctx, st, db, fs, remoteSite(c), names[0]), c.Close())
+}
+
+// orStudy is the study that a worker was started for, as in a command.
+func orStudy(names []string) string {
+	if len(names) == 0 {
+		return "STUDY"
+	}
+	return quoted(names[0])
 }
 
 // noRunFlags refuses the flags of a command where there is none.
@@ -127,21 +152,30 @@ func (f *workerFlags) workAt(ctx context.Context, st *State, db *dbFlags, fs *pf
 		return err
 	}
 	study.Continued = true
-	p := &plan{jobs: max(f.jobs, len(f.gpus), 1), more: "tuner edit " + quoted(stored.Spec.Name) + " -n N gives it more"}
-	if p.labels, err = labelsOf("label", f.label); err != nil {
+	p, err := f.planFor(st, fs, &study, stored)
+	if err != nil {
 		return err
 	}
-	if p.space, err = space.Parse(study.Spec.Space); err != nil {
-		return err
-	}
-	if study.Spec.Run, err = f.command(st, fs, p, stored); err != nil {
-		return err
-	}
-	p.spec = study.Spec
 	if f.limit > 0 {
 		p.until = time.After(f.limit)
 	}
 	return runStudy(ctx, st, db, at, study, &f.view, sweepfile.File{GPUs: f.gpus}, p)
+}
+
+// planFor says how the trials of a study run here, and puts the command into it.
+func (f *workerFlags) planFor(st *State, fs *pflag.FlagSet, study *types.Study, stored trial.Study) (p *plan, err error) {
+	p = &plan{jobs: max(f.jobs, len(f.gpus), 1), more: "tuner edit " + quoted(stored.Spec.Name) + " -n N gives it more"}
+	if p.labels, err = labelsOf("label", f.label); err != nil {
+		return nil, err
+	}
+	if p.space, err = space.Parse(study.Spec.Space); err != nil {
+		return nil, err
+	}
+	if study.Spec.Run, err = f.command(st, fs, p, stored); err != nil {
+		return nil, err
+	}
+	p.spec = study.Spec
+	return p, nil
 }
 
 // command is how the trials run here: by the command that was typed, if it fits

@@ -12,6 +12,8 @@ import (
 // Event is something that happened in a sweep: a trial started or ended (State
 // is set), or something that is to be said (Notice).
 type Event struct {
+	// Study is named where several are shown.
+	Study string
 	// Elapsed is the time since this sweep began.
 	Elapsed time.Duration
 	// Done and Total count the trials of the budget; Total is 0 if there is none.
@@ -37,6 +39,9 @@ type Event struct {
 func Line(e *Event, o Options) string {
 	var l line
 	l.add(dim, padLeft(duration(e.Elapsed), 6))
+	if e.Study != "" {
+		l.add(normal, "  "+e.Study)
+	}
 	count := strconv.FormatInt(e.Done, 10)
 	if e.Total > 0 {
 		count += "/" + strconv.FormatInt(e.Total, 10)
@@ -86,7 +91,8 @@ func (l *line) uncut(o Options) string {
 // jsonEvent is the form of a line of JSON. Its fields do not change within a
 // version of tuner; new ones may be added.
 type jsonEvent struct {
-	Event   string       `json:"event"`   // "trial" or "notice"
+	Event   string       `json:"event"` // "trial" or "notice"
+	Study   string       `json:"study,omitempty"`
 	Elapsed float64      `json:"elapsed"` // seconds
 	Done    int64        `json:"done"`
 	Total   int64        `json:"total,omitempty"`
@@ -105,7 +111,7 @@ type jsonEvent struct {
 // JSON renders an event as one line of JSON, without the line's end.
 func JSON(e *Event) ([]byte, error) {
 	j := jsonEvent{
-		Event: "notice", Elapsed: seconds(e.Elapsed), Done: e.Done, Total: e.Total, Message: e.Notice,
+		Event: "notice", Study: e.Study, Elapsed: seconds(e.Elapsed), Done: e.Done, Total: e.Total, Message: e.Notice,
 	}
 	if e.State != "" {
 		j.Event, j.Trial, j.State, j.Params = "trial", &e.Trial, e.State, e.Point.Params
