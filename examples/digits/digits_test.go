@@ -240,3 +240,20 @@ func BenchmarkRun(b *testing.B) {
 		})
 	}
 }
+
+// What is judged are the mean weights over an epoch, and no memory of the last one.
+func TestMeanOfTheWeights(t *testing.T) {
+	net := newNetwork(3, true, rand.New(rand.NewPCG(1, 1)))
+	mean := net.blank()
+	for epoch := range 2 {
+		var sum float64
+		for k := 1; k <= 5; k++ {
+			net.weight[7] = float64(epoch) + 1/float64(k)
+			sum += net.weight[7]
+			mean.approach(net, 1/float64(k))
+		}
+		if got, want := mean.w.in[7], sum/5; math.Abs(got-want) > 1e-12 {
+			t.Errorf("epoch %d: the mean is %v, want %v", epoch, got, want)
+		}
+	}
+}

@@ -113,8 +113,9 @@ func train(ctx context.Context, o options, out io.Writer) error {
 	for i := range images {
 		order[i] = &images[i]
 	}
+	mean := net.blank()
 	for epoch := 1; epoch <= o.epochs; epoch++ {
-		loss := 0.0
+		loss, steps := 0.0, 0.0
 		for i := range images {
 			images[i].shifted(&training[i%len(training)], maxShift, r)
 		}
@@ -126,12 +127,14 @@ func train(ctx context.Context, o options, out io.Writer) error {
 			n := min(o.batch, len(rest))
 			loss += net.learn(rest[:n], o.rate)
 			rest = rest[n:]
+			steps++
+			mean.approach(net, 1/steps)
 		}
 		if _, err := fmt.Fprintf(out, "epoch=%d error=%.4f loss=%.4g\n",
-			epoch, net.errorRate(validation), loss/float64(len(order))); err != nil {
+			epoch, mean.errorRate(validation), loss/float64(len(order))); err != nil {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "test_error=%.4f\n", net.errorRate(test))
+	_, err = fmt.Fprintf(out, "test_error=%.4f\n", mean.errorRate(test))
 	return err
 }

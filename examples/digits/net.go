@@ -64,6 +64,23 @@ func newNetwork(hidden int, relu bool, r *rand.Rand) *network {
 	return net
 }
 
+// blank is a network of the same shape, to be judged and not to be trained.
+func (n *network) blank() *network {
+	b := &network{hidden: n.hidden, relu: n.relu, weight: make([]float64, len(n.weight)), activation: make([]float64, n.hidden)}
+	b.w = view(b.weight, n.hidden)
+	return b
+}
+
+// approach moves all weights by a share of the way towards those of the other. By
+// 1/k after step k, they are the mean over the steps (Polyak and Juditsky, SIAM
+// Journal on Control and Optimization 30, 1992).
+func (n *network) approach(other *network, share float64) {
+	to := other.weight[:len(n.weight)]
+	for i := range n.weight {
+		n.weight[i] += share * (to[i] - n.weight[i])
+	}
+}
+
 // forward leaves the probabilities of the digits in n.output.
 func (n *network) forward(s *sample) {
 	a := n.activation
