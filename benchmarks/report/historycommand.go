@@ -78,7 +78,7 @@ func (c *curvesCommand) run(stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.out, picture.SVG, 0o644); err != nil { //nolint:gosec // to be published
+	if err := os.WriteFile(c.out, picture.SVG, 0o644); err != nil {
 		return types.Errorf(types.Invalid, "%w", err).WithField("--out")
 	}
 	_, err = fmt.Fprintf(stdout, "%s, with the curves of %d trials\n", c.out, len(h.Trials))

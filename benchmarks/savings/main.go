@@ -28,7 +28,7 @@ import (
 
 // digits is the sweep of the README.
 var digits = []string{
-	"--min", "error", "-p", "lr=1e-3..1.0:log", "-p", "hidden=8..128:log", "-p", "batch=16,32,64", "-p", "act=relu,tanh",
+	"--min", "error", "-p", "lr=1e-3..1.0:log", "-p", "hidden=8..64:log", "-p", "batch=16,32,64", "-p", "act=relu,tanh",
 	"--", "bin/digits", "--epochs", "40", "{args}",
 }
 
@@ -73,7 +73,8 @@ func parse(args []string) (config, error) {
 		return c, err
 	}
 	for text := range strings.SplitSeq(arms, ",") {
-		stopper, n, _ := strings.Cut(text, "=")
+		at := max(strings.LastIndex(text, "="), 0) // settings have the sign too
+		stopper, n := text[:at], strings.TrimPrefix(text[at:], "=")
 		trials, err := strconv.ParseInt(n, 10, 64)
 		if err != nil || trials < 1 {
 			return c, fmt.Errorf("-arms: %q is not STOPPER=TRIALS, as in asha=60", text)
@@ -122,13 +123,13 @@ func (c *config) run(ctx context.Context, seed int64, a arm) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // it is the system's folder of such things
 	db := filepath.Join(dir, "tuner.db")
 	args := append([]string{
 		"sweep", "-q", "--db", db, "--name", "savings", "--seed", strconv.FormatInt(seed, 10), "--stopper", a.stopper,
 		"-n", strconv.FormatInt(a.trials, 10), "-j", strconv.FormatInt(c.jobs, 10),
 	}, c.sweep...)
-	cmd := exec.CommandContext(ctx, c.tuner, args...)
+	cmd := exec.CommandContext(ctx, c.tuner, args...) //nolint:gosec // the caller's own command is what it runs
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said

@@ -64,27 +64,26 @@ func read(ctx context.Context, file, test string, arms []arm) (*run, error) {
 	r := &run{Maximize: o.Goal == types.Maximize}
 	best, start := int64(-1), time.Time{}
 	err = db.Events(ctx, study.ID, 0, func(e store.StoredEvent) error {
-		switch e.Kind {
-		case trial.EventCreated:
-			if start.IsZero() {
-				start = e.Time
-			}
-		case trial.EventReported:
-			if e.Report.Metric == o.Metric {
-				r.Steps++
-			}
-		case trial.EventFinished:
-			r.CPU += e.Metrics["trial.cpu"]
-			switch e.Finish.State {
-			case types.Pruned:
-				r.Pruned++
-			case types.Completed:
-				r.Completed++
-				if v := e.Metrics[o.Metric]; best < 0 || v != r.Best && (v > r.Best) == r.Maximize {
-					best, r.Best, r.Test = e.Event.Trial, v, e.Metrics[test]
-					r.Improved = append(r.Improved, point{e.Time.Sub(start).Seconds(), r.CPU, r.Steps, v})
-				}
-			}
+		if e.Kind == trial.EventCreated && start.IsZero() {
+			start = e.Time
+		}
+		if e.Kind == trial.EventReported && e.Report.Metric == o.Metric {
+			r.Steps++
+		}
+		if e.Kind != trial.EventFinished {
+			return nil
+		}
+		r.CPU += e.Metrics["trial.cpu"]
+		if e.Finish.State == types.Pruned {
+			r.Pruned++
+		}
+		if e.Finish.State != types.Completed {
+			return nil
+		}
+		r.Completed++
+		if v := e.Metrics[o.Metric]; best < 0 || v != r.Best && (v > r.Best) == r.Maximize {
+			best, r.Best, r.Test = e.Event.Trial, v, e.Metrics[test]
+			r.Improved = append(r.Improved, point{e.Time.Sub(start).Seconds(), r.CPU, r.Steps, v})
 		}
 		return nil
 	})
