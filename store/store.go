@@ -111,6 +111,7 @@ type (
 	AddTrial struct{ Trial *trial.Trial }
 	// UpdateTrial replaces the columns that change: state, reason, priority,
 	// attempts, lost, started, finished, step, budget, and adds Metrics if not nil.
+	// The state, finish and metrics of a finished trial do not change any more.
 	UpdateTrial struct{ Trial *trial.Trial }
 	// UpdatePoint replaces params, space version and arm of a trial whose point
 	// grows while it runs.

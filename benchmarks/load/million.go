@@ -58,12 +58,16 @@ var pages = []struct {
 	{"page by objective, the worst first", url.Values{"sort": {"metric"}, "metric": {"loss"}, "desc": {"true"}}, 50},
 	{"page by objective of one state", url.Values{"sort": {"metric"}, "metric": {"loss"}, "state": {"completed"}}, 50},
 	{"page by objective of a rare state", url.Values{"sort": {"metric"}, "metric": {"loss"}, "state": {"pruned"}}, 50},
+	{"page by objective of a state that hardly any has", url.Values{"sort": {"metric"}, "metric": {"loss"}, "state": {"infeasible"}}, 300},
+	{"page by time of a rare state", url.Values{"sort": {"finished"}, "state": {"pruned"}}, 50},
 	{"page by time", url.Values{"sort": {"finished"}}, 50},
 	{"page by time, the latest first", url.Values{"sort": {"finished"}, "desc": {"true"}}, 50},
 	{"page sorted by a parameter", url.Values{"sort": {"param"}, "param": {"lr"}}, 300},
 	{"page sorted by a parameter, the largest first", url.Values{"sort": {"param"}, "param": {"units"}, "desc": {"true"}}, 300},
 	{"page filtered by a parameter", url.Values{"params": {"lr=0.001..0.0011"}}, 300},
 	{"page filtered by two, the best first", url.Values{"params": {"opt=adam", "depth=3..4"}, "sort": {"metric"}, "metric": {"loss"}}, 300},
+	{"page filtered by what is never good, the best first", url.Values{"params": {"lr=0.05..0.1"}, "sort": {"metric"}, "metric": {"loss"}}, 300},
+	{"page filtered by what is never good, of a rare state", url.Values{"params": {"lr=0.05..0.1"}, "state": {"pruned"}, "sort": {"metric"}, "metric": {"loss"}}, 300},
 	{"page filtered by a rare pair, the best first", url.Values{"params": {"lr=0.001..0.0011", "units=100..104"}, "sort": {"metric"}, "metric": {"loss"}}, 300},
 }
 

@@ -30,6 +30,23 @@ func SmallBlocks(s *Store) *Store {
 	return s
 }
 
+// OpenAhead opens a database with small blocks, whose columns a process that stays
+// has made, and waits until they are.
+func OpenAhead(t *testing.T, path string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Config{DSN: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	SmallBlocks(s).makeAhead()
+	return s
+}
+
 // BlocksOf counts the stored blocks of a study's columns.
 func BlocksOf(t *testing.T, s *Store, study int64) (n int64) {
 	t.Helper()

@@ -13,21 +13,45 @@ func (x *selection) walk(from store.Cursor, take func([]entry) (more bool, err e
 	switch {
 	case x.filter.Sort == store.SortNumber:
 		return x.byNumber(from, x.set, take)
-	case x.filter.Sort == store.SortParam:
-		return x.byParam(from, take)
+	case x.filter.Sort == store.SortParam, x.results && x.set.count() > fewest:
+		return x.byColumn(from, take)
 	case x.set.count() <= fewTrials:
 		return x.byLookUp(from, take)
 	}
-	x.walking = true
+	x.walking, x.steps = true, []int{walkedAtOnce}
 	for at, ok := from, true; ok; at, ok = x.filter.Next(at) {
 		if x.bounds != "" && at.Phase != store.ByValue {
 			return nil // what has no value is not within them
 		}
-		if more, err := x.byIndex(at, take); err != nil || !more {
+		if more, _, err := x.byIndex(at, take); err != nil || !more {
 			return err
 		}
 	}
 	return nil
+}
+
+// step takes a page of one order and some states from the first entries of the
+// order's index; done is false if it is not there.
+func (x *selection) step(from store.Cursor) (out []entry, done bool, err error) {
+	x.checks, x.walking, x.steps = x.byState(nil), true, []int{fewest, walkedAtOnce, 0}
+	defer func() { x.checks, x.walking = nil, false }()
+	for at, ok := from, true; ok; at, ok = x.filter.Next(at) {
+		if at.Phase == store.ByNumber && x.filter.Sort == store.SortMetric {
+			return nil, false, nil // the trials without a value are in no index
+		}
+		more, tired, err := x.byIndex(at, func(some []entry) (more bool, err error) {
+			some, err = x.checked(some)
+			out = append(out, some...)
+			return len(out) <= x.filter.Limit, err
+		})
+		if err != nil || tired {
+			return nil, false, err
+		}
+		if !more {
+			break
+		}
+	}
+	return out[:min(len(out), x.filter.Limit+1)], true, nil
 }
 
 // byNumber walks a set by number, as the phase ByNumber.
@@ -72,70 +96,6 @@ func (x *selection) compare(a, b *store.Cursor) int {
 		return -c
 	}
 	return c
-}
-
-// byParam finds the next entries in the column, as many as may be wanted at a
-// time.
-func (x *selection) byParam(from store.Cursor, take func([]entry) (bool, error)) error {
-	none := newBitmap(x.n, false)
-	for i := range x.n {
-		if x.set.has(i) && x.sorted.kinds[i] == noValue {
-			none.set(i)
-		}
-	}
-	for size := x.filter.Limit + 1; from.Phase == store.ByValue; size *= 4 {
-		some := x.smallest(from, size)
-		if len(some) > 0 {
-			from = some[len(some)-1].at
-			if more, err := take(slices.Clone(some)); err != nil || !more {
-				return err
-			}
-		}
-		if len(some) < size {
-			from = store.Cursor{Phase: store.ByNumber, Start: true}
-		}
-	}
-	return x.byNumber(from, none, take)
-}
-
-// smallest returns the first entries by value after from, in order.
-func (x *selection) smallest(from store.Cursor, size int) []entry {
-	heap := make([]entry, 0, min(size, x.n)) // the last of them is at the top
-	for i := range x.n {
-		if !x.set.has(i) || x.sorted.kinds[i] == noValue {
-			continue
-		}
-		e := entry{int64(i), store.Cursor{Phase: store.ByValue, Param: x.sorted.value(i), Number: int64(i)}}
-		switch {
-		case !from.Start && x.compare(&e.at, &from) <= 0:
-		case len(heap) < size:
-			if heap = append(heap, e); len(heap) == size {
-				slices.SortFunc(heap, func(a, b entry) int { return x.compare(&b.at, &a.at) })
-			}
-		case x.compare(&e.at, &heap[0].at) < 0:
-			heap[0] = e
-			x.sink(heap)
-		}
-	}
-	slices.SortFunc(heap, func(a, b entry) int { return x.compare(&a.at, &b.at) })
-	return heap
-}
-
-// sink puts the top of a heap in its place.
-func (x *selection) sink(heap []entry) {
-	for i := 0; ; {
-		big := i
-		for _, c := range [2]int{2*i + 1, 2*i + 2} {
-			if c < len(heap) && x.compare(&heap[c].at, &heap[big].at) > 0 {
-				big = c
-			}
-		}
-		if big == i {
-			return
-		}
-		heap[i], heap[big] = heap[big], heap[i]
-		i = big
-	}
 }
 
 // byLookUp sorts a small set by what the rows have.
@@ -187,17 +147,26 @@ func (x *selection) byLookUp(from store.Cursor, take func([]entry) (bool, error)
 	return nil
 }
 
-// byIndex walks the index of a phase and keeps what is in the set.
-func (x *selection) byIndex(at store.Cursor, take func([]entry) (bool, error)) (more bool, err error) {
+// byIndex walks the index of a phase and keeps what is in the set. It reads as
+// many entries at a time as steps says, the last of them again and again, and is
+// tired at a step of none.
+func (x *selection) byIndex(at store.Cursor, take func([]entry) (bool, error)) (more, tired bool, err error) {
 	dir, op := "", ">"
 	if x.filter.Desc {
 		dir, op = " DESC", "<"
 	}
 	for {
+		size := x.steps[0]
+		if size == 0 {
+			return false, true, nil
+		}
+		if len(x.steps) > 1 {
+			x.steps = x.steps[1:]
+		}
 		query, args := x.index(at, dir, op)
-		list, err := x.entries(at.Phase, query+" LIMIT ?", append(args, walkedAtOnce)...)
+		list, err := x.entries(at.Phase, query+" LIMIT ?", append(args, size)...)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		walked := len(list)
 		if walked > 0 {
@@ -206,11 +175,11 @@ func (x *selection) byIndex(at store.Cursor, take func([]entry) (bool, error)) (
 		list = slices.DeleteFunc(list, func(e entry) bool { return !x.set.has(int(e.number)) })
 		for some := range slices.Chunk(list, x.filter.Limit+1) {
 			if more, err := take(some); err != nil || !more {
-				return false, err
+				return false, false, err
 			}
 		}
-		if walked < walkedAtOnce {
-			return true, nil
+		if walked < size {
+			return true, false, nil
 		}
 	}
 }

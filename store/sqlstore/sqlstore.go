@@ -42,6 +42,10 @@ type Config struct {
 	// Wrote is told how many batches shared a transaction and how long that
 	// took, also if it failed. It is called by one goroutine; nil is nobody.
 	Wrote func(batches int, took time.Duration)
+	// Ahead makes columns ahead of time that listings by parameters and results
+	// need, in studies of thousands of trials that do not have them: for a process
+	// that stays. It takes about half a processor, 10 s for a million trials.
+	Ahead bool
 }
 
 func (c Config) validate() (Config, error) {
@@ -78,6 +82,8 @@ type Store struct {
 	// preparing is set while columns are made that nobody has asked for yet.
 	preparing  atomic.Bool
 	background sync.WaitGroup
+	life       context.Context //nolint:containedctx // of what is done in the background, until Close
+	end        context.CancelFunc
 	// after runs last in Close.
 	after  func() error
 	closed atomic.Bool
@@ -108,6 +114,18 @@ func open(ctx context.Context, cfg Config, env environment) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, err := openDatabase(ctx, cfg, env)
+	if err != nil {
+		return nil, err
+	}
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	if cfg.Ahead {
+		s.background.Go(s.makeAhead)
+	}
+	return s, nil
+}
+
+func openDatabase(ctx context.Context, cfg Config, env environment) (*Store, error) {
 	if strings.HasPrefix(cfg.DSN, "postgres://") || strings.HasPrefix(cfg.DSN, "postgresql://") {
 		return openPostgres(ctx, cfg)
 	}
@@ -128,6 +146,7 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	s.end()
 	s.background.Wait()
 	s.writer.stop()
 	var first error

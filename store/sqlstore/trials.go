@@ -76,7 +76,14 @@ func (s *Store) ListTrials(ctx context.Context, study int64, f store.TrialFilter
 	if err != nil {
 		return nil, "", err
 	}
-	if !f.Indexed() {
+	many := false
+	if f.Sort == store.SortMetric || f.Sort == store.SortFinished && len(f.States) > 0 {
+		// The index of the order may have to be walked far.
+		if many, err = s.hasMany(ctx, study); err != nil {
+			return nil, "", err
+		}
+	}
+	if many || !f.Indexed() {
 		return s.selectTrials(ctx, study, f, from)
 	}
 	var out []trial.Trial
@@ -105,6 +112,13 @@ func (s *Store) ListTrials(ctx context.Context, study int64, f store.TrialFilter
 	}
 	out = out[:f.Limit]
 	return out, f.Encode(f.CursorAt(phases[f.Limit-1], &out[f.Limit-1])), nil
+}
+
+// hasMany reports whether a study is not listed by its rows alone.
+func (s *Store) hasMany(ctx context.Context, study int64) (bool, error) {
+	var row studyRow
+	err := s.read(ctx, func(db *gorm.DB) error { return db.Select("next_number").Where("id = ?", study).Find(&row).Error })
+	return row.NextNumber > int64(s.few()), err
 }
 
 // page reads at most limit trials of one phase after at.

@@ -115,7 +115,8 @@ func openStore(ctx context.Context, cfg Config) (store.Store, error) {
 	if cfg.DB == Memory {
 		return memstore.New(), nil
 	}
-	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.DB, Durability: cfg.Durability, Logger: cfg.Logger, Now: cfg.Now, Wrote: cfg.Wrote})
+	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.DB, Durability: cfg.Durability, Logger: cfg.Logger, Now: cfg.Now, Wrote: cfg.Wrote,
+		Ahead: cfg.Addr != ""})
 }
 
 // Owner names this process among all that use the database. Attempts that are
