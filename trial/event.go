@@ -53,6 +53,8 @@ type Event struct {
 	// EventDrawn is nil if what the trial is expected to be has not changed.
 	Point        space.Point
 	SpaceVersion int
+	// Copy is set for the EventCreated of a trial that goes on from another's state.
+	Copy *types.Copy
 	// Report is set for EventReported.
 	Report Report
 	// Finish is set for EventFinished.

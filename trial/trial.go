@@ -90,6 +90,9 @@ const (
 type Basis struct {
 	Seq     int64   `json:"seq"`
 	Pending []int64 `json:"pending,omitempty"`
+	// Copy says from whose state the trial goes on, nil if it begins anew. It
+	// never changes.
+	Copy *types.Copy `json:"copy,omitempty"`
 }
 
 // Attempt is one try at running a trial.

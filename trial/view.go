@@ -10,7 +10,7 @@ import (
 func (t *Trial) View(attempts []Attempt) types.Trial {
 	v := types.Trial{
 		Number: t.Number, State: t.State, Reason: t.Reason, Params: t.Params, SpaceVersion: t.SpaceVersion,
-		Origin: string(t.Origin), Arm: t.Arm, Explain: t.Explain, Budget: t.Budget, Created: t.Created,
+		Origin: string(t.Origin), Arm: t.Arm, Explain: t.Explain, Budget: t.Budget, Copy: t.Basis.Copy, Created: t.Created,
 		Started: timePtr(t.Started), Finished: timePtr(t.Finished),
 	}
 	if t.Step >= 0 {

@@ -71,7 +71,10 @@ type Lease struct {
 	Budget   float64  `json:"budget,omitempty"`
 	// ResumeFrom is the last sealed checkpoint directory of an earlier attempt.
 	ResumeFrom string `json:"resume_from,omitempty"`
-	Arm        string `json:"arm,omitempty"`
+	// Copy says whose state the trial begins with, until it has one of its own; nil
+	// for most.
+	Copy *Copy  `json:"copy,omitempty"`
+	Arm  string `json:"arm,omitempty"`
 }
 
 // Decision is what the holder of a lease has to do.

@@ -62,13 +62,26 @@ type Trial struct {
 	Arm          string           `json:"arm,omitempty"`
 	Explain      json.RawMessage  `json:"explain,omitempty"`
 	// Budget is how much of its resource it may use, where an algorithm says.
-	Budget   float64   `json:"budget,omitempty"`
+	Budget float64 `json:"budget,omitempty"`
+	// Copy says from which trial's state it goes on, nil if it began anew.
+	Copy     *Copy     `json:"copy,omitempty"`
 	Attempts []Attempt `json:"attempts,omitempty"`
 	// Decisions are those of the stopper and of people to end it.
 	Decisions []Stop     `json:"decisions,omitempty"`
 	Created   time.Time  `json:"created"`
 	Started   *time.Time `json:"started,omitempty"`
 	Finished  *time.Time `json:"finished,omitempty"`
+}
+
+// Copy says where a trial begins that goes on from another's saved state.
+type Copy struct {
+	// Of is the trial that saved the state, Attempt the one of its attempts that
+	// did, and Step how far it was.
+	Of      int64 `json:"of" doc:"the trial whose saved state it begins with"`
+	Attempt int   `json:"attempt" doc:"the attempt of that trial that saved it"`
+	Step    int64 `json:"step" doc:"the step up to which that trial had trained"`
+	// For is the trial whose place it takes.
+	For int64 `json:"for" doc:"the trial whose place it takes"`
 }
 
 // Stop is a decision to end a trial, as a client sees it.

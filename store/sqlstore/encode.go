@@ -224,6 +224,13 @@ func basis(b trial.Basis) string {
 	if len(b.Pending) > 0 {
 		out = append(out, ']')
 	}
+	if b.Copy != nil {
+		c, err := json.Marshal(b.Copy)
+		if err != nil {
+			panic(err) // it has numbers only
+		}
+		out = append(append(out, `,"copy":`...), c...)
+	}
 	return string(append(out, '}'))
 }
 

@@ -50,7 +50,8 @@ func fullTrial() trial.Trial {
 		Params: types.Params{
 			{Name: "z", Value: 0.5}, {Name: "a", Value: int64(-3)}, {Name: "weight-decay", Value: "x"}, {Name: "on", Value: false},
 		},
-		Origin: trial.FromTry, Basis: trial.Basis{Seq: 1 << 50, Pending: []int64{0, 7, 1 << 40}}, Arm: "tpe",
+		Origin: trial.FromTry, Basis: trial.Basis{Seq: 1 << 50, Pending: []int64{0, 7, 1 << 40},
+			Copy: &types.Copy{Of: 1 << 41, Attempt: 3, Step: 1 << 42, For: 7}}, Arm: "tpe",
 		Explain: json.RawMessage(`{"near":[1,2], "x" : 1.0}`), Priority: -5, Parent: 0, Budget: 0.1,
 		Attempts: 3, Lost: 2, Created: epochTime, Started: epochTime.Add(time.Second), Finished: epochTime.Add(time.Minute),
 		Metrics: map[string]float64{"loss": 0.25}, Step: 1 << 40,

@@ -29,6 +29,7 @@ const DefaultGrace = 30 * time.Second
 //	Root/12/params.json          the parameters
 //	Root/12/1/stdout.log …       what attempt 1 of trial 12 wrote
 //	Root/12/1/checkpoint/        TUNER_CHECKPOINT_DIR of that attempt
+//	Root/12/inherited/           a copy of another trial's checkpoint (types.Copy)
 //	Root/12/1/token              with Served: what TUNER_TOKEN_FILE names
 type Processes struct {
 	Project, Study string
@@ -63,7 +64,10 @@ func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
 		return nil, types.Errorf(types.Internal, "the lease has %d texts for %d parameters", len(l.Texts), len(l.Params))
 	}
 	if l.ResumeFrom == "" || p.Served { // a server's word is no place on this machine
-		l.ResumeFrom = p.checkpoint(l.Ref)
+		var err error
+		if l.ResumeFrom, err = p.resumeFrom(l); err != nil {
+			return nil, err
+		}
 	}
 	t := p.trial(l)
 	if err := p.Template.Fits(t); err != nil {
@@ -101,21 +105,6 @@ func (p *Processes) Launch(l types.Lease, slot int) (*Job, error) {
 	return p.job(spec, t, "")
 }
 
-// checkpoint is what the last of the trial's earlier attempts that left
-// anything left in its checkpoint directory; "" if none did. Those attempts have
-// ended, so nobody writes there any more.
-func (p *Processes) checkpoint(r types.AttemptRef) string {
-	for n := r.Attempt - 1; n > 0; n-- {
-		earlier := r
-		earlier.Attempt = n
-		dir := filepath.Join(p.attemptDir(earlier), "checkpoint")
-		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-			return dir
-		}
-	}
-	return ""
-}
-
 // writeToken puts the attempt's token where its process finds it. The lease of
 // an adopted attempt has a new one.
 func (p *Processes) writeToken(r types.AttemptRef) error {
@@ -139,7 +128,7 @@ func (p *Processes) Resume(a types.Adopted) (*Job, error) {
 		p.Warn(fmt.Sprintf("trial %d cannot report to the server itself any more: %v", a.Lease.Ref.Trial, err))
 	}
 	if a.Lease.ResumeFrom == "" || p.Served {
-		a.Lease.ResumeFrom = p.checkpoint(a.Lease.Ref)
+		a.Lease.ResumeFrom = p.resumedFrom(a.Lease.Ref)
 	}
 	return p.job(spec, p.trial(a.Lease), a.Cursor)
 }
@@ -200,12 +189,14 @@ func (p *Processes) job(spec executor.Spec, t procenv.Trial, cursor string) (*Jo
 		absent = missing
 		return req
 	}
-	if p.Served {
-		j.Told = func(reply types.FinishReply) {
-			_ = os.Remove(p.tokenFile(spec.Ref)) // it is good for nothing any more
-			if absent != nil && reply.State == types.Failed {
-				absent()
-			}
+	j.Told = func(reply types.FinishReply) {
+		p.unsaved(spec.Lease, reply)
+		if !p.Served {
+			return
+		}
+		_ = os.Remove(p.tokenFile(spec.Ref)) // it is good for nothing any more
+		if absent != nil && reply.State == types.Failed {
+			absent()
 		}
 	}
 	return j, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
@@ -112,7 +113,7 @@ func (a *Agent) begin(ctx context.Context, l types.Lease, slot int) (job *Job, h
 }
 
 func (a *Agent) tryBegin(ctx context.Context, l types.Lease, slot int) (*Job, string, error) {
-	job, err := a.cfg.Launcher.Launch(l, slot)
+	job, err := a.launch(ctx, l, slot)
 	if err != nil {
 		return nil, "", err
 	}
@@ -121,6 +122,35 @@ func (a *Agent) tryBegin(ctx context.Context, l types.Lease, slot int) (*Job, st
 		err = errors.Join(err, job.Output.Close())
 	}
 	return job, handle, err
+}
+
+// launch prepares an attempt. The lease of one that inherits a checkpoint, which may
+// be large, is renewed meanwhile.
+func (a *Agent) launch(ctx context.Context, l types.Lease, slot int) (*Job, error) {
+	if l.Copy == nil {
+		return a.cfg.Launcher.Launch(l, slot)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		tick := time.NewTicker(a.cfg.Beat)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			_, err := a.cfg.Backend.Heartbeat(ctx, types.HeartbeatRequest{Worker: a.cfg.Worker,
+				Beats: []types.Beat{{Ref: l.Ref, State: types.AttemptStarting}}})
+			if err != nil && ctx.Err() == nil {
+				a.trouble(err)
+			}
+		}
+	})
+	defer renewing.Wait()
+	defer cancel()
+	return a.cfg.Launcher.Launch(l, slot)
 }
 
 // hold waits before the next try to start an attempt and renews its lease. The

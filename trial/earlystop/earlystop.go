@@ -24,6 +24,7 @@ package earlystop
 
 import (
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
 )
 
@@ -64,6 +65,26 @@ type Promoter interface {
 	// should. last says that no trial runs and none will be created any more:
 	// then the best are promoted that a search to the end needs.
 	Promote(last bool) int64
+}
+
+// Breeder is implemented by promoters that replace trials by changed copies of
+// better ones, which go on from those's saved state.
+type Breeder interface {
+	Promoter
+	// Size is how many trials the population has at once.
+	Size() int64
+	// Full says that no trial should be created any more, but for copies.
+	Full() bool
+	// Breed is the copy to make now, which will be trial number; ok is false if
+	// there is none. If the trial of c.For is not over, it ends as pruned, for
+	// reason, once the copy is created (EventCreated with c).
+	Breed(number int64) (c types.Copy, reason string, ok bool)
+	// Explore is the point of the copy c that Breed gave: a change of point, that
+	// of the trial c.Of, which is feasible in sp. It does not keep or change it.
+	Explore(sp *space.Space, point space.Point, c types.Copy) space.Point
+	// Spare is the number of a paused trial that goes on because no copy may be
+	// created any more; -1 if there is none.
+	Spare() int64
 }
 
 // Decision is a stopper's answer.

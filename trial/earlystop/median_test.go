@@ -336,7 +336,7 @@ func TestNewErrors(t *testing.T) {
 	}{
 		{
 			"unknown", types.Component{Name: "medain"}, one,
-			`stopper: there is no stopper "medain"; use one of none, median, percentile, asha, hyperband, patience, threshold, wilcoxon`,
+			`stopper: there is no stopper "medain"; use one of none, median, percentile, asha, hyperband, pbt, patience, threshold, wilcoxon`,
 		},
 		{
 			"unknown setting", types.Component{Name: "median", Settings: map[string]any{"warm": "1"}}, one,

@@ -40,8 +40,14 @@ func (h *promoting) Decide(r trial.Report) Decision {
 	if t == nil || r.Metric != h.objective.Metric || t.waits || t.level >= len(t.rungs) {
 		return Decision{}
 	}
-	budget := t.rungs[t.level].step
-	if r.Step <= budget || r.Step < t.highest {
+	return beyond(h, r, t.highest)
+}
+
+// beyond tells the trial of r, whose highest step is given, to pause if it trains
+// beyond its budget.
+func beyond(b Budgeter, r trial.Report, highest int64) Decision {
+	budget, whole := b.Budget(r.Trial)
+	if whole || r.Step <= budget || r.Step < highest {
 		return Decision{}
 	}
 	return Decision{Stop: true, Pause: true, Reason: fmt.Sprintf("its budget is step %d, and it is at step %d", budget, r.Step)}
@@ -72,15 +78,7 @@ func (t *climber) goOn() {
 func (g *rung) order(level int) func(a, b *climber) int {
 	return func(a, b *climber) int {
 		x, y := a.results[level].value, b.results[level].value
-		if nx, ny := math.IsNaN(x), math.IsNaN(y); nx != ny {
-			if nx {
-				return 1
-			}
-			return -1
-		} else if !nx && x != y {
-			return cmp.Compare(x, y)
-		}
-		return cmp.Compare(a.number, b.number)
+		return cmp.Or(order(x, y), cmp.Compare(a.number, b.number))
 	}
 }
 

@@ -16,7 +16,7 @@ type Registry []Rule
 
 // Rules returns the rules of this package, in the order in which users see them.
 func Rules() Registry {
-	return Registry{noneRule(), medianRule(), percentileRule(), ashaRule(), hyperbandRule(),
+	return Registry{noneRule(), medianRule(), percentileRule(), ashaRule(), hyperbandRule(), pbtRule(),
 		patienceRule(), thresholdRule(), wilcoxonRule()}
 }
 
@@ -71,6 +71,13 @@ func New(c types.Component, cfg Config) (Stopper, error) {
 	}
 	cfg.Settings = settings
 	return rule.New(cfg)
+}
+
+// Copies reports whether the rule that c names makes copies of trials.
+func Copies(c types.Component) bool {
+	rule, err := New(c, Config{Objectives: []types.Objective{{Goal: types.Minimize}}})
+	_, ok := rule.(Breeder)
+	return err == nil && ok
 }
 
 // Budgets reports whether the rule that c names gives every trial a budget.

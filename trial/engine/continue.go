@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
 )
 
 // resume continues a stored study with what spec gives.
@@ -149,9 +151,16 @@ func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c contin
 	if err := checkSpec(c.spec); err != nil {
 		return c, err
 	}
-	sg, _, err := e.build(c.spec, sp)
+	sg, stp, err := e.build(c.spec, sp)
 	if err != nil {
 		return c, err
+	}
+	if err := fitsPopulation(c.spec, sp, stp); err != nil {
+		return c, err
+	}
+	if !same(c.spec.Stopper, old.Stopper) && (earlystop.Copies(c.spec.Stopper) || earlystop.Copies(old.Stopper)) {
+		diff = append(diff, fmt.Sprintf("stopper: %s → %s, and a population is trained by one rule from its start to its end",
+			componentText(old.Stopper), componentText(c.spec.Stopper)))
 	}
 	if len(diff) > 0 {
 		err := types.Errorf(types.Conflict, "the study %s exists and differs:\n  %s", spec.Name, strings.Join(diff, "\n  "))
@@ -167,6 +176,18 @@ func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c contin
 	}
 	c.try, err = tries(sp, c.spec, len(old.Try))
 	return c, err
+}
+
+// componentText is c as it is typed.
+func componentText(c types.Component) string {
+	var set []string
+	for _, k := range slices.Sorted(maps.Keys(c.Settings)) {
+		set = append(set, fmt.Sprintf("%s=%v", k, c.Settings[k]))
+	}
+	if set == nil {
+		return c.Name
+	}
+	return c.Name + ":" + strings.Join(set, ",")
 }
 
 func objectiveText(os []types.Objective) string {

@@ -146,16 +146,23 @@ func (s *study) next(ctx context.Context, tx *txn) (*liveTrial, types.LeaseStatu
 	if len(s.queue) > 0 {
 		return s.live[s.queue[0]], types.LeaseGranted, "", nil
 	}
+	lt, full, err := s.populate(ctx, tx)
+	if lt != nil || err != nil {
+		return lt, types.LeaseGranted, "", err
+	}
 	if lt := s.promote(false); lt != nil {
 		return lt, types.LeaseGranted, "", nil
 	}
 	if reason := s.spent(); reason != "" {
 		return s.lastly(tx, reason)
 	}
+	if full {
+		return s.lastly(tx, "the whole population has trained")
+	}
 	if s.exhausted {
 		return s.lastly(tx, "every point of the space has been tried")
 	}
-	lt, err := s.create(ctx, tx)
+	lt, err = s.create(ctx, tx)
 	if types.CodeOf(err) == types.Exhausted {
 		s.exhausted = true
 		return s.lastly(tx, "every point of the space has been tried")
@@ -234,7 +241,7 @@ func (s *study) add(tx *txn, lt *liveTrial) {
 	s.touched = append(s.touched, lt)
 	s.put(store.AddTrial{Trial: &lt.Trial})
 	s.emitOf(trial.Event{Kind: trial.EventCreated, Trial: lt.Number, Time: tx.now,
-		Point: lt.point, SpaceVersion: lt.SpaceVersion, Detail: s.planOf(lt)}, lt.Origin)
+		Point: lt.point, SpaceVersion: lt.SpaceVersion, Copy: lt.Basis.Copy, Detail: s.planOf(lt)}, lt.Origin)
 }
 
 // hand leases a queued trial.
@@ -272,6 +279,7 @@ func (s *study) hand(tx *txn, lt *liveTrial, req types.LeaseRequest) types.Lease
 func (s *study) leaseOf(lt *liveTrial, texts bool) types.Lease {
 	l := types.Lease{
 		Ref: lt.attempt.Ref(), Expires: lt.expires, Params: lt.Params, Budget: lt.Budget, Arm: lt.Arm,
+		Copy: lt.Basis.Copy,
 		Seed: trialSeed(s.st.Spec.Seed, lt.Number),
 	}
 	if texts {

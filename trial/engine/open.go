@@ -114,8 +114,11 @@ func (e *Engine) check(ctx context.Context, spec *types.StudySpec) (*space.Space
 	if err := checkSpec(*spec); err != nil {
 		return nil, err
 	}
-	sg, _, err := e.build(*spec, sp)
+	sg, stp, err := e.build(*spec, sp)
 	if err != nil {
+		return nil, err
+	}
+	if err := fitsPopulation(*spec, sp, stp); err != nil {
 		return nil, err
 	}
 	if _, err := tries(sp, *spec, 0); err != nil {

@@ -128,7 +128,12 @@ func (s *study) promote(last bool) *liveTrial {
 	if !ok || s.counts.Paused == 0 {
 		return nil
 	}
-	lt := s.live[p.Promote(last)]
+	return s.release(p.Promote(last))
+}
+
+// release lets a paused trial go on; nil if number is none.
+func (s *study) release(number int64) *liveTrial {
+	lt := s.live[number]
 	if lt == nil || lt.State != types.Paused {
 		return nil
 	}

@@ -107,7 +107,7 @@ func (r *replayer) stored(se store.StoredEvent) (record, error) {
 	rec := record{Event: se.Event}
 	switch rec.Kind {
 	case trial.EventCreated:
-		rec.origin, rec.SpaceVersion = se.Trial.Origin, se.Trial.SpaceVersion
+		rec.origin, rec.SpaceVersion, rec.Copy = se.Trial.Origin, se.Trial.SpaceVersion, se.Trial.Basis.Copy
 		sp, err := r.version(rec.SpaceVersion)
 		if err == nil {
 			rec.Point, err = planned(sp, se)

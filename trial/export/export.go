@@ -60,6 +60,7 @@ type exporter struct {
 	spaces  []*space.Space
 	params  []string
 	metrics []string
+	copies  bool            // some trial is a copy of another
 	omitted map[string]bool // metrics that came up after the head was written
 }
 
@@ -149,6 +150,7 @@ func (x *exporter) findMetrics(ctx context.Context) error {
 	}
 	others := map[string]bool{}
 	err := x.each(ctx, func(t *trial.Trial) error {
+		x.copies = x.copies || t.Basis.Copy != nil
 		for m := range t.Metrics {
 			if !seen[m] {
 				others[m] = true
@@ -164,6 +166,10 @@ func (x *exporter) findMetrics(ctx context.Context) error {
 // at reason.
 var Columns = []string{"number", "state", "reason", "created", "started", "finished"}
 
+// CopyColumns are the last ones, if any trial goes on from another's state: which
+// one, and from which step.
+var CopyColumns = []string{"copy_of", "copy_step"}
+
 // The prefixes of parameters and metrics whose names would be ambiguous.
 const (
 	ParamPrefix  = "params."
@@ -178,13 +184,17 @@ func (x *exporter) head() []string {
 	for _, m := range x.metrics {
 		out = append(out, column(m, MetricPrefix, x.params))
 	}
-	return append(out, Columns[2:]...)
+	out = append(out, Columns[2:]...)
+	if x.copies {
+		out = append(out, CopyColumns...)
+	}
+	return out
 }
 
 // column is the heading of a parameter or a metric: its name, with a prefix if
 // something else has the name or it looks as if it had a prefix.
 func column(name, prefix string, others []string) string {
-	if slices.Contains(Columns, name) || slices.Contains(others, name) ||
+	if slices.Contains(Columns, name) || slices.Contains(CopyColumns, name) || slices.Contains(others, name) ||
 		strings.HasPrefix(name, ParamPrefix) || strings.HasPrefix(name, MetricPrefix) {
 		return prefix + name
 	}
@@ -216,7 +226,15 @@ func (x *exporter) row(t *trial.Trial) ([]string, error) {
 	if left > 0 {
 		x.omit(t)
 	}
-	return append(out, t.Reason, timeText(t.Created), timeText(t.Started), timeText(t.Finished)), nil
+	out = append(out, t.Reason, timeText(t.Created), timeText(t.Started), timeText(t.Finished))
+	switch c := t.Basis.Copy; {
+	case !x.copies:
+	case c == nil:
+		out = append(out, "", "")
+	default:
+		out = append(out, strconv.FormatInt(c.Of, 10), strconv.FormatInt(c.Step, 10))
+	}
+	return out, nil
 }
 
 func (x *exporter) omit(t *trial.Trial) {

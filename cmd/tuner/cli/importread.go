@@ -233,7 +233,7 @@ func (r *importer) columns(head []string) ([]func(*types.FinishedTrial, string) 
 			isParam = r.space.Index(name) >= 0
 		}
 		switch {
-		case slices.Contains(export.Columns, name):
+		case slices.Contains(export.Columns, name), slices.Contains(export.CopyColumns, name):
 			out[i] = fixedCell(name)
 		case isParam:
 			if r.space.Index(param) < 0 {

@@ -101,6 +101,11 @@ func printTrial(ctx context.Context, w *bufio.Writer, st *State, db reader, stud
 	}
 	fmt.Fprintln(w)
 	out := trialFacts(d)
+	line, err := lineage(ctx, db, study, d.Copy)
+	if err != nil {
+		return err
+	}
+	out = append(out, line...)
 	explained, err := explainFacts(ctx, db, study, d.Explain)
 	if err != nil {
 		return err
@@ -227,6 +232,8 @@ func explainFacts(ctx context.Context, db reader, study trial.Study, explain jso
 					return nil, err
 				}
 			}
+		case "changed":
+			text = changedText(m[k])
 		case "expected":
 			var v float64
 			if err := json.Unmarshal(m[k], &v); err == nil {
@@ -238,6 +245,45 @@ func explainFacts(ctx context.Context, db reader, study trial.Study, explain jso
 		}
 	}
 	return out, nil
+}
+
+// lineage says whose state a trial began with, back to the one that began anew.
+func lineage(ctx context.Context, db reader, study trial.Study, c *types.Copy) (out []fact, err error) {
+	if c == nil {
+		return nil, nil
+	}
+	text := fmt.Sprintf("trial %d at step %d (its attempt %d), in the place of trial %d", c.Of, c.Step, c.Attempt, c.For)
+	out = append(out, fact{"goes on from", text})
+	var steps []string
+	for from := c; from != nil; {
+		t, err := db.Trial(ctx, study.ID, from.Of)
+		if types.CodeOf(err) == types.NotFound {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, fmt.Sprintf("trial %d to step %d", from.Of, from.Step))
+		from = t.Basis.Copy
+	}
+	if len(steps) > 1 {
+		slices.Reverse(steps)
+		out = append(out, fact{"lineage", strings.Join(steps, ", ") + ", then this one"})
+	}
+	return out, nil
+}
+
+// changedText is "lr 0.012, was 0.01; bs 32, was 64".
+func changedText(raw json.RawMessage) string {
+	var m map[string]string
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return string(raw)
+	}
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, k+" "+m[k])
+	}
+	return orDefault(strings.Join(parts, "; "), "nothing")
 }
 
 // trialsText is "3 (loss 0.21), 7 (loss 0.25)".

@@ -11,6 +11,7 @@ import (
 	"github.com/gotuner/tuner/suggest/builtin"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
 	"github.com/gotuner/tuner/trial/executor/argv"
 	"github.com/gotuner/tuner/trial/executor/procenv"
 )
@@ -18,6 +19,9 @@ import (
 // sizeNote says when the algorithm has fewer points than the budget has trials.
 func (r *sweepRun) sizeNote() string {
 	spec := r.study.Spec
+	if earlystop.Copies(spec.Stopper) { // it has enough points, or was refused
+		return ""
+	}
 	sp, err := space.Parse(spec.Space)
 	if err != nil {
 		return ""
@@ -145,6 +149,8 @@ func (r *sweepRun) moreTrials(name string) [2]string {
 		jobs = fmt.Sprintf(" -j %d", r.plan.jobs)
 	}
 	switch n := spec.Budget.Trials; {
+	case r.study.State == types.StudyFinished && earlystop.Copies(spec.Stopper): // its trials are at their end
+		return [2]string{}
 	case n > 0 && spent >= n:
 		return [2]string{fmt.Sprintf("sweep --name %s -n %d%s", name, 2*max(n, spent), jobs), "more trials"}
 	case r.study.State == types.StudyActive:
@@ -161,6 +167,9 @@ func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) e
 	}
 	fmt.Fprintf(b, "best: %s (trial %d)\n", valuesText(r.study.Spec.Objectives, t.Metrics), n)
 	table(b, paramRows(sp, t.Params))
+	if c := t.Basis.Copy; c != nil {
+		fmt.Fprintf(b, "  since step %d, when it went on from trial %d (tuner show %s %d)\n", c.Step, c.Of, quoted(r.study.Spec.Name), n)
+	}
 	cmd, err := r.bestCommand(ctx, n)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"github.com/gotuner/tuner/cmd/tuner/cli/sweepfile"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial/agent"
+	"github.com/gotuner/tuner/trial/earlystop"
 	"github.com/gotuner/tuner/trial/engine"
 	"github.com/gotuner/tuner/trial/local"
 )
@@ -185,7 +186,7 @@ func complete(ctx context.Context, at *site, p *plan, file sweepfile.File) error
 
 // bounded makes sure that the sweep ends.
 func bounded(spec types.StudySpec, file sweepfile.File) error {
-	if spec.Budget.Trials > 0 || file.For != nil {
+	if spec.Budget.Trials > 0 || file.For != nil || earlystop.Copies(spec.Stopper) { // a population trains to its end
 		return nil
 	}
 	sp, err := space.Parse(spec.Space)

@@ -1,6 +1,6 @@
 // Package simulate runs whole searches in virtual time: workers that train
 // trials step by step, report, and obey a stopper. Trials that it pauses go on
-// from where they were. There is no clock and no goroutine; the same Search gives
+// from where they were, copies from where that is of which they are one. There is no clock and no goroutine; the same Search gives
 // the same Result.
 package simulate
 
@@ -22,7 +22,8 @@ type Search struct {
 	Stopper types.Component
 	// Goal is that of the metric; "" is types.Minimize.
 	Goal types.Goal
-	// Trials is how many are started, Workers how many run at once; 0 is 1.
+	// Trials is how many are started, copies included; 0 is as many as there are,
+	// with a stopper that makes copies. Workers is how many run at once; 0 is 1.
 	Trials, Workers int
 	// Steps is the length of a whole trial.
 	Steps int64
@@ -40,6 +41,8 @@ type Search struct {
 // Trial is how a simulated trial ended.
 type Trial struct {
 	Number int64
+	// Copy says what it is a copy of, nil if it began at step 1.
+	Copy   *types.Copy
 	State  types.State // completed, pruned (also if it was paused at the end), or infeasible: its last value is not finite
 	Step   int64       // its last
 	Value  float64     // at that step
@@ -51,7 +54,7 @@ type Result struct {
 	// Trials are in the order of their numbers.
 	Trials []Trial
 	// Steps is how many were made, OfSteps how many would have been without a
-	// stopper.
+	// stopper; copies do not count there.
 	Steps, OfSteps int64
 	// Best is the number of the best completed trial, -1 if none completed.
 	Best int64
@@ -80,8 +83,10 @@ func Run(s Search) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := run{Search: s, rule: rule, out: Result{Trials: make([]Trial, s.Trials), Best: -1,
-		OfSteps: int64(s.Trials) * s.Steps}}
+	r := run{Search: s, rule: rule, out: Result{Best: -1, OfSteps: int64(s.Trials) * s.Steps}}
+	if b, ok := rule.(earlystop.Breeder); ok {
+		r.out.OfSteps = b.Size() * s.Steps
+	}
 	for range max(1, s.Workers) {
 		r.start(0)
 	}
@@ -105,7 +110,6 @@ type run struct {
 	Search
 	rule  earlystop.Stopper
 	seq   int64
-	next  int64
 	queue reports
 	out   Result
 }
@@ -128,7 +132,11 @@ func (r *run) promote(now float64, last bool) bool {
 	if !ok {
 		return false
 	}
-	n := p.Promote(last)
+	return r.goOn(now, p.Promote(last))
+}
+
+// goOn lets the paused trial n run; it reports whether there is one.
+func (r *run) goOn(now float64, n int64) bool {
 	if n < 0 {
 		return false
 	}
@@ -139,17 +147,45 @@ func (r *run) promote(now float64, last bool) bool {
 
 // start lets a paused trial go on or begins the next one, if there is any.
 func (r *run) start(now float64) {
-	if r.promote(now, false) {
+	b, breeds := r.rule.(earlystop.Breeder)
+	if breeds && r.breed(now, b) || r.promote(now, false) {
 		return
 	}
-	n := r.next
-	if n >= int64(r.Trials) || r.Steps < 1 {
+	if breeds && b.Full() || r.spent(breeds) || r.Steps < 1 {
 		return
 	}
-	r.next++
-	r.event(trial.Event{Kind: trial.EventCreated, Trial: n})
-	r.event(trial.Event{Kind: trial.EventStarted, Trial: n})
-	r.due(now, n, 1)
+	r.begin(now, Trial{Number: int64(len(r.out.Trials))}, 1)
+}
+
+// spent reports whether no trial may be created any more.
+func (r *run) spent(breeds bool) bool {
+	return len(r.out.Trials) >= r.Trials && (r.Trials > 0 || !breeds)
+}
+
+func (r *run) begin(now float64, t Trial, step int64) {
+	r.out.Trials = append(r.out.Trials, t)
+	r.event(trial.Event{Kind: trial.EventCreated, Trial: t.Number, Copy: t.Copy})
+	r.event(trial.Event{Kind: trial.EventStarted, Trial: t.Number})
+	r.due(now, t.Number, step)
+}
+
+// breed makes the copy that is due, or lets the trial go on that it would have
+// replaced.
+func (r *run) breed(now float64, b earlystop.Breeder) bool {
+	number := int64(len(r.out.Trials))
+	c, reason, ok := b.Breed(number)
+	if !ok {
+		return false
+	}
+	if r.spent(true) {
+		return r.goOn(now, b.Spare())
+	}
+	r.begin(now, Trial{Number: number, Copy: &c}, c.Step+1)
+	if t := &r.out.Trials[c.For]; t.State == types.Paused {
+		t.State, t.Reason = types.Pruned, reason
+		r.finish(*t)
+	}
+	return true
 }
 
 func (r *run) due(now float64, number, step int64) {
@@ -167,7 +203,7 @@ func (r *run) step(p report) {
 	v := r.Value(p.number, p.step)
 	rep := trial.Report{Seq: r.seq, Trial: p.number, Attempt: 1, Metric: Metric, Step: p.step, Value: v}
 	r.event(trial.Event{Kind: trial.EventReported, Trial: p.number, Report: rep})
-	t := Trial{Number: p.number, Step: p.step, Value: v}
+	t := Trial{Number: p.number, Copy: r.out.Trials[p.number].Copy, Step: p.step, Value: v}
 	switch d := r.rule.Decide(rep); {
 	case d.Stop:
 		t.State, t.Reason = types.Pruned, d.Reason
