@@ -36,8 +36,8 @@ type Func func(ctx context.Context, t *Trial) (float64, error)
 type RunOptions struct {
 	// Workers is how many trials run at once; 0 is 1.
 	Workers int
-	// OnTrial is called with the end of every trial, from several goroutines; may
-	// be nil.
+	// OnTrial is called with the end of every trial, one call at a time; may be
+	// nil.
 	OnTrial func(number int64, state types.State, reason string)
 }
 
@@ -51,12 +51,15 @@ func (s *Study) Run(ctx context.Context, fn Func, opt RunOptions) error {
 	exec := inproc.New(r.run, inproc.Config{})
 	prefix := rand.Text()
 	var keys atomic.Int64
+	var telling sync.Mutex // also with one worker the ends of two trials may come at once
 	a, leave, err := s.client.agent(agent.Config{
 		Backend: s.client.backend, Executor: exec, Launcher: r, ExecutorName: "inproc",
 		Study: s.id, Slots: opt.Workers, Ahead: true,
 		NewKey: func() string { return prefix + strconv.FormatInt(keys.Add(1), 36) },
 		Hooks: agent.Hooks{Stopping: r.stopping, Ended: func(l types.Lease, _ types.FinishRequest, reply types.FinishReply) {
 			if opt.OnTrial != nil {
+				telling.Lock()
+				defer telling.Unlock()
 				opt.OnTrial(l.Ref.Trial, reply.State, reply.Reason)
 			}
 		}},

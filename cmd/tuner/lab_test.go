@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds the waiting for other processes.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // screen is what a process has printed so far.
 type screen struct {
