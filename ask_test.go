@@ -196,7 +196,7 @@ func stops(t *testing.T, tr *tuner.Trial, kind types.StopKind, reason string) {
 	t.Helper()
 	select {
 	case <-tr.Context().Done():
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatalf("%v was not stopped", tr)
 	}
 	var why *tuner.StopError

@@ -225,7 +225,7 @@ func TestStreamsBeatAndEnd(t *testing.T) {
 	for y.next() != nil {
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := f.server.Stop(ctx); err != nil {
 		t.Fatal(err)

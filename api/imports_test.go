@@ -54,6 +54,10 @@ func (f *fixture) count(path string) int64 {
 // TestImportLines: what export writes comes back the same, over any limit of
 // bodies, and is not doubled when it comes again.
 func TestImportLines(t *testing.T) {
+	n := 2500
+	if testing.Short() { // two batches instead of three
+		n = 1100
+	}
 	f := newFixture(t)
 	small := httptest.NewServer(New(Config{Engine: f.local.Engine, Store: f.local.Store, MaxBody: 4096}).Handler())
 	t.Cleanup(small.Close)
@@ -62,7 +66,7 @@ func TestImportLines(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		f.gets(201, http.MethodPost, studies, strings.Replace(studySpec, `"s"`, `"`+name+`"`, 1), nil)
 	}
-	if got := f.imports(studies+"/a/import?key=k", importLines(2500, 0, "")); got.Added != 2500 || len(got.Numbers) != 1 || got.Numbers[0] != (types.NumberRange{First: 0, Last: 2499}) {
+	if got := f.imports(studies+"/a/import?key=k", importLines(n, 0, "")); got.Added != int64(n) || len(got.Numbers) != 1 || got.Numbers[0] != (types.NumberRange{First: 0, Last: int64(n - 1)}) {
 		t.Fatalf("added %+v", got)
 	}
 	f.refuses(413, types.Invalid, http.MethodPost, studies+"/a/trials/import", `{"trials":[`+strings.Repeat(" ", 5000)+`]}`, nil)
@@ -71,7 +75,7 @@ func TestImportLines(t *testing.T) {
 		return text
 	}
 	all := string(export("a"))
-	if got := f.imports(studies+"/b/import?key=k", all+`{"params":{"x":0.5},"state":"running"}`); got.Added != 2500 || got.LeftOut != 1 {
+	if got := f.imports(studies+"/b/import?key=k", all+`{"params":{"x":0.5},"state":"running"}`); got.Added != int64(n) || got.LeftOut != 1 {
 		t.Fatalf("of the export %+v", got)
 	}
 	strip := func(b []byte) (out []string) {
@@ -87,17 +91,20 @@ func TestImportLines(t *testing.T) {
 	if a, b := strip([]byte(all)), strip(export("b")); strings.Join(a, "\n") != strings.Join(b, "\n") {
 		t.Errorf("the copy differs: %d and %d trials", len(a), len(b))
 	}
-	if got := f.imports(studies+"/b/import?key=k", all); got.Added != 0 || got.Repeated != 2500 || got.Numbers[0].Last != 2499 {
+	if got := f.imports(studies+"/b/import?key=k", all); got.Added != 0 || got.Repeated != int64(n) || got.Numbers[0].Last != int64(n-1) {
 		t.Errorf("once more: %+v", got)
 	}
-	if n := f.count(studies + "/b"); n != 2500 {
-		t.Errorf("%d trials", n)
+	if got := f.count(studies + "/b"); got != int64(n) {
+		t.Errorf("%d trials", got)
 	}
 }
 
 // TestImportLinesGoesOn: an upload that breaks, or has a wrong line, leaves whole
 // batches, and the next with its key goes on behind them.
 func TestImportLinesGoesOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("stores thousands of trials")
+	}
 	f := newFixture(t)
 	f.gets(201, http.MethodPost, studies, studySpec, nil)
 	path := studies + "/s/import?key=k"

@@ -429,7 +429,7 @@ func TestStopEndsTheWaiting(t *testing.T) {
 		t.Fatalf("answered at once: %s", got)
 	case <-time.After(300 * time.Millisecond):
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := f.server.Stop(ctx); err != nil {
 		t.Fatal(err)

@@ -71,7 +71,7 @@ func (h *home) start() {
 
 func (h *home) stop() {
 	h.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if err := errors.Join(h.server.Stop(ctx), <-h.ended, h.local.Close()); err != nil {
 		h.Error(err)
@@ -315,6 +315,9 @@ func TestALossyNetwork(t *testing.T) {
 
 // TestManyReports sends more reports than fit into one body.
 func TestManyReports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("stores tens of thousands of reports")
+	}
 	h := newHome(t)
 	c := h.client(h.config())
 	b := newBowl()

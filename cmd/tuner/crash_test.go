@@ -234,7 +234,7 @@ func (c *crasher) processes() map[int][2]string {
 // check compares what is stored with what must be.
 func (c *crasher) check() {
 	t, ctx := c.t, context.Background()
-	deadline := time.Now().Add(10 * time.Second) // the supervisor ends when idle
+	deadline := time.Now().Add(time.Minute) // the supervisor ends when idle
 	for len(c.processes()) > 0 && time.Now().Before(deadline) {
 		<-time.After(50 * time.Millisecond)
 	}

@@ -198,7 +198,9 @@ func TestUsage(t *testing.T) {
 
 func TestSIGTERM(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "digits")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as all builds, also where the race detector needs cgo
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	cmd := exec.CommandContext(t.Context(), binary, "--epochs", "1000000")

@@ -50,7 +50,7 @@ func TestColumnsAreMadeAndKept(t *testing.T) {
 		}
 	}
 	add(40)
-	for end := time.Now().Add(20 * time.Second); sqlstore.BlocksOf(t, s, f.Study.ID) == 0; {
+	for end := time.Now().Add(2 * time.Minute); sqlstore.BlocksOf(t, s, f.Study.ID) == 0; {
 		if time.Now().After(end) {
 			t.Fatal("no block is made before somebody wants it")
 		}

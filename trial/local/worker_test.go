@@ -140,7 +140,7 @@ func TestReclaimFindsAProcessWhoseDirectoryWasNeverStored(t *testing.T) {
 	if err := l.reclaim(t.Context(), trial.Attempt{Study: st.ID, Trial: 0, Number: 1, Executor: ProcessExecutor, Node: l.host}); err != nil {
 		t.Error(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if s, err := ex.Wait(ctx, h); err != nil || s.Signal != "KILL" && s.Phase != executor.Gone {
 		t.Errorf("the process ended as %+v, %v; its trial would run twice at once", s, err)

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds the waiting for other processes.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // TestScript runs the transcripts under testdata/script: the real program with
 // real databases and processes. Their command await repeats a command until it

@@ -43,7 +43,7 @@ func TestRandomKills(t *testing.T) {
 		for i := range specs {
 			specs[i] = f.sh(`printf x >>count; (sleep 0.005; sleep 0.005) & sleep 0.005; wait; exit 2`)
 			wg.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
 				h, err := f.ex.Start(ctx, specs[i])
 				if err == nil {

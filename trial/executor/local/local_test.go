@@ -83,7 +83,7 @@ func (f *fixture) wait(handle string) executor.Status {
 
 func waitOn(t testing.TB, ex *Executor, handle string) executor.Status {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	st, err := ex.Wait(ctx, handle)
 	if err != nil {
