@@ -132,7 +132,11 @@ func TestNoPathOfARequestReachesTheDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := 0
-	for _, payload := range []string{canary, "../../canary", "..", "/", "file://" + canary, canary + "\x00", "..\\canary", "%2e%2e/canary", "~/canary", "s/../../canary"} {
+	payloads := []string{canary, "../../canary", "..", "/", "file://" + canary, canary + "\x00", "..\\canary", "%2e%2e/canary", "~/canary", "s/../../canary"}
+	if testing.Short() {
+		payloads = payloads[:2]
+	}
+	for _, payload := range payloads {
 		for _, path := range slices.Sorted(maps.Keys(api.Paths)) {
 			for method, op := range api.Paths[path] {
 				body := ""
