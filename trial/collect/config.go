@@ -19,10 +19,11 @@ type Config struct {
 	// Regex are patterns of the Go syntax (RE2). Each named group is the value of
 	// the metric of its name, or the step if it is named like one; without named
 	// groups the first group is the value of Metrics[0]. A metric that a pattern
-	// names is read by the patterns only.
+	// names is read by the patterns only, and by tuner report.
 	Regex []string
 	// FileOnly reads metrics from the stream "file" alone, for commands that
-	// write a metric file. That a trial is infeasible may be said in any stream.
+	// write a metric file. What tuner report writes
+	// ({"tuner":"report",…}), and that a trial is infeasible, counts in any stream.
 	FileOnly bool
 	// Others is how many metrics beside Metrics are reported too, for people who
 	// look at a trial: the first that appear. 0 is DefaultOthers, -1 none. Only

@@ -83,6 +83,9 @@ func (d *decoder) object(prefix string, depth int) bool {
 		}
 	}
 	d.i++
+	if depth == 0 && tuner == "report" {
+		d.line.report = true
+	}
 	if depth == 0 && tuner == "infeasible" {
 		d.line.infeasible, d.line.reason = true, reason
 	}

@@ -23,6 +23,9 @@ type line struct {
 	index map[string]int
 	// infeasible is set by {"tuner":"infeasible"}.
 	infeasible bool
+	// report is set by {"tuner":"report"}: whatever metrics are read from, these
+	// are meant for it.
+	report bool
 	reason     string
 }
 
@@ -55,7 +58,7 @@ func (l *line) set(name []byte, value float64) {
 // reset forgets the pairs.
 func (l *line) reset() {
 	l.pairs, l.index = l.pairs[:0], nil
-	l.infeasible, l.reason = false, ""
+	l.infeasible, l.reason, l.report = false, "", false
 }
 
 // scan finds the pairs of text: those of the JSON object or Python dict at its

@@ -174,9 +174,9 @@ func (o *Output) take(s *stream, text []byte) {
 	if len(o.patterns) == 0 && bytes.IndexByte(text, '=') < 0 && bytes.IndexByte(text, ':') < 0 {
 		return
 	}
-	// Only what declares the trial infeasible counts outside the metric file.
+	// Only what is said to tuner counts outside the metric file.
 	deaf := o.cfg.FileOnly && s.name != "file"
-	if deaf && !bytes.Contains(text, []byte("infeasible")) {
+	if deaf && !bytes.Contains(text, []byte("tuner")) {
 		return
 	}
 	text, o.clean = stripANSI(text, o.clean)
@@ -185,10 +185,10 @@ func (o *Output) take(s *stream, text []byte) {
 	if l.infeasible && !o.infeasible {
 		o.infeasible, o.reason = true, clip(l.reason, maxReason)
 	}
-	if deaf {
+	if deaf && !l.report {
 		return
 	}
-	if len(o.patterns) > 0 {
+	if len(o.patterns) > 0 && !l.report {
 		o.match(text)
 	}
 	if len(l.pairs) == 0 {

@@ -72,7 +72,10 @@ func reportCommand(st *State, db *dbFlags) *cobra.Command {
 		Short: "Report values of a trial that was asked for, and hear whether it goes on",
 		Long: `Reports values of a running trial that tuner ask gave. The exit code is 3, and the
 reason is printed, if the trial has to end: then leave its loop and tell it. Any
-other code but 0 is an error, and the trial goes on.`,
+other code but 0 is an error, and the trial goes on.
+
+In a command that a sweep or worker runs, the values of its own trial go into what
+it prints, where they are read from; it ends by a signal if it has to end.`,
 		Example: `  tuner report mnist "$TUNER_TRIAL" loss=0.4 --step 3 || { [ $? = 3 ] || exit 1; break; }`,
 		Args:    wantArgs(3, -1, "report NAME NUMBER loss=0.4"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -86,6 +89,9 @@ other code but 0 is an error, and the trial goes on.`,
 					return usagef("%d is no step", step).WithField("--step").WithRemedy("count from 0 or 1")
 				}
 				body.Step = &step
+			}
+			if dir := db.ownTrial(args); dir != "" {
+				return reportOwn(st, dir, args, body, attempt, asJSON)
 			}
 			if err := loop.use(db, c.Flags(), -1); err != nil {
 				return err
@@ -142,6 +148,9 @@ is an error.`,
 			body, err := f.body(args[2:])
 			if err != nil {
 				return err
+			}
+			if db.ownTrial(args) != "" {
+				return tellOwn(args)
 			}
 			if err := f.loop.use(db, c.Flags(), -1); err != nil {
 				return err
