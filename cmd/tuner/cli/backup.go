@@ -21,6 +21,9 @@ meanwhile. The directories of trials are not part of it. tuner restore brings it
 back. For PostgreSQL use pg_dump.`,
 		Args: wantArgs(1, 1, "backup FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := db.onDatabase(c); err != nil {
+				return err
+			}
 			ctx := c.Context()
 			path := st.path(args[0])
 			return db.reading(ctx, func(s store.Store) error {

@@ -65,6 +65,9 @@ func doctorCommand(st *State, db *dbFlags) *cobra.Command {
 code is 1 if one fails. The integrity check reads the whole database.`,
 		Args: wantArgs(0, 0, "doctor"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := db.onDatabase(c); err != nil {
+				return err
+			}
 			d := &doctor{st: st, db: db}
 			if err := d.run(c.Context()); err != nil {
 				return err

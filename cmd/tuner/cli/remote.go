@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/gotuner/tuner/api/client"
 	"github.com/gotuner/tuner/api/types"
@@ -100,8 +103,33 @@ func (f *dbFlags) readToken(path string) (string, error) {
 
 // onDatabaseOnly is the error of what needs the database itself.
 func onDatabaseOnly(url string) error {
-	return types.Errorf(types.Unsupported, "this command works on a database, not over --url (%s)", url).
-		WithRemedy("run it where the server runs, with --db and the server's database; or leave --url and TUNER_URL out")
+	return types.Errorf(types.Unsupported, "this command works on a database, not over --url or TUNER_URL (%s)", url).
+		WithRemedy("run it where the server runs and name its database, as tuner serve prints it: --db FILE")
+}
+
+// onDatabase turns a command to the database that cannot do its work over HTTP,
+// also in a shell that is set up to use the server. It says which one, for that of
+// a server elsewhere is not here.
+func (f *dbFlags) onDatabase(c *cobra.Command) error {
+	if c.Flags().Changed("url") {
+		return usagef("tuner %s works on the server's database, not over HTTP", c.Name()).WithField("--url").
+			WithRemedy("run it where the server runs, without --url; --db names another database")
+	}
+	url := cmp.Or(f.url, f.st.Getenv("TUNER_URL"))
+	f.here = true
+	if url == "" || f.db != "" {
+		return nil
+	}
+	dsn, err := f.dsn()
+	if err != nil || isPostgres(dsn) {
+		return err
+	}
+	if types.CodeOf(f.exists()) == types.NotFound {
+		return types.Errorf(types.NotFound, "tuner %s works on the database of the server %s, and here is none: %s", c.Name(), url, dsn).
+			WithRemedy("run it where the server runs; --db names another database")
+	}
+	_, err = fmt.Fprintf(f.st.Stderr, "tuner: this is about the database %s; %s does not ask the server %s\n", dsn, c.Name(), url)
+	return err
 }
 
 // remoteBase is the folder of the trial directories of a server's studies.

@@ -29,7 +29,7 @@ func (r *sweepRun) noObjective(_ types.Lease, attemptDir, objective string, seen
 	}
 	msg := fmt.Sprintf("the first trial ended without the metric %s", objective)
 	if len(seen) > 0 {
-		msg += "; its output has " + strings.Join(seen, ", ")
+		msg += "; it prints: " + strings.Join(seen, ", ")
 	}
 	msg += tailOf(attemptDir, "stdout.log") + tailOf(attemptDir, "stderr.log")
 	r.missing = &exitError{exitFailures, msg + "\n  " + r.metricRemedy(attemptDir, objective, seen)}
@@ -40,6 +40,11 @@ func (r *sweepRun) noObjective(_ types.Lease, attemptDir, objective string, seen
 func (r *sweepRun) metricRemedy(attemptDir, objective string, seen []string) string {
 	flag := "--" + string(r.study.Spec.Objectives[0].Goal)
 	printed := "print it as in " + objective + "=0.123"
+	// A misspelt objective is another study's: this one has to go first.
+	again := fmt.Sprintf("then remove this study first: tuner rm -y %s", quoted(r.study.Spec.Name)) + r.where()
+	if near := nearest.Word(objective, seen); near != "" {
+		return fmt.Sprintf("did you mean %s %s? (%s) Or %s", flag, quoted(near), again, printed)
+	}
 	if r.study.Spec.Run.MetricFile == "" {
 		const lines = 200
 		for _, name := range []string{"stdout.log", "stderr.log"} {
@@ -51,10 +56,10 @@ func (r *sweepRun) metricRemedy(attemptDir, objective string, seen []string) str
 	}
 	other := printed + ", or name it with --metric-regex (tuner help contract)"
 	if near := nearMetric(objective, seen); near != "" {
-		return fmt.Sprintf("did you mean %s %s? Or %s", flag, quoted(near), other)
+		return fmt.Sprintf("did you mean %s %s? (%s) Or %s", flag, quoted(near), again, other)
 	}
 	if len(seen) > 0 {
-		return "choose one of these with --min or --max, or " + other
+		return fmt.Sprintf("choose one of these with --min or --max (%s), or %s", again, other)
 	}
 	return other
 }

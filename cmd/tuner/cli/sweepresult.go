@@ -112,8 +112,8 @@ func (r *sweepRun) hints(b *strings.Builder) {
 		{"export " + name + " -o csv", "for a spreadsheet or a notebook"},
 		r.moreTrials(name),
 	}
-	if r.at.url != "" { // what works with a server
-		next = [][2]string{next[0], {"best " + name, "the best trial"}}
+	if r.at.url != "" { // more trials need the command that was typed
+		next[3] = [2]string{}
 	}
 	for _, h := range next {
 		if h[0] == "" {
