@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"reflect"
@@ -85,7 +86,7 @@ func runCreate(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *p
 		if err != nil {
 			return faults.locate(p.spec, err)
 		}
-		return f.created(st, at, p, study)
+		return f.created(st, db, at, p, study)
 	})
 }
 
@@ -153,7 +154,7 @@ func checkCreate(ctx context.Context, at *site, p *plan) error {
 }
 
 // created says what there is now and who can use it.
-func (f *sweepFlags) created(st *State, at *site, p *plan, v types.Study) error {
+func (f *sweepFlags) created(st *State, db *dbFlags, at *site, p *plan, v types.Study) error {
 	switch {
 	case f.json:
 		return writeJSON(st.Stdout, v)
@@ -170,16 +171,26 @@ func (f *sweepFlags) created(st *State, at *site, p *plan, v types.Study) error 
 	}
 	text += fmt.Sprintf(": %s, %s · stopper %s · seed %d · %s", objectivesText(spec.Objectives), componentText(spec.Algorithm),
 		componentText(spec.Stopper), spec.Seed, budgetText(spec.Budget))
-	name := quoted(spec.Name)
-	next := "tuner ask " + name + " gives a trial"
+	name, where := quoted(spec.Name), db.where(spec.Project)
+	next := [][]string{{"eval \"$(tuner ask " + name + where + " -o env)\"", "a trial, in TUNER_PARAM_… (tuner help shell-loop)"},
+		{"tuner tell " + name + where + " \"$TUNER_TRIAL\" " + spec.Objectives[0].Metric + "=VALUE", "its value"}}
 	switch {
 	case spec.Run != nil && at.url != "":
-		next = "tuner worker --trust-server-commands " + name + " runs its trials, or the same command as a sweep"
+		next = [][]string{{"tuner worker --trust-server-commands" + where + " " + name, "runs its trials; so does the same command as a sweep"}}
 	case spec.Run != nil:
-		next = "tuner sweep --name " + name + " runs its trials"
+		next = [][]string{{"tuner sweep --name " + name + where, "runs its trials"}}
 	case at.url != "":
-		next += ", and tuner worker " + name + " -- COMMAND runs them"
+		next = append(next, []string{"tuner worker " + name + where + " -- COMMAND {args}", "runs a command of yours for each trial"})
 	}
-	_, err := fmt.Fprintln(st.Stdout, text+"\n"+next)
-	return err
+	width := 0
+	for _, row := range next {
+		width = max(width, len(row[0]))
+	}
+	return st.printing(func(w *bufio.Writer) error {
+		fmt.Fprintln(w, text+"\n\nnext:")
+		for _, row := range next {
+			fmt.Fprintf(w, "  %-*s  %s\n", width, row[0], row[1])
+		}
+		return nil
+	})
 }

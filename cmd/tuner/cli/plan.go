@@ -128,7 +128,7 @@ func runPlan(st *State, c *cobra.Command, f *planFlags) error {
 	if f.sweep.json {
 		return writeJSON(st.Stdout, out)
 	}
-	return showPlans(st, out)
+	return showPlans(st, out, cmp.Or(file.Stopper, advised[0]))
 }
 
 // planStoppers are those to plan with: the one given, or those to compare.
@@ -196,7 +196,7 @@ func planOf(comp types.Component, trials, jobs, steps int64) (planned, error) {
 	return p, nil
 }
 
-func showPlans(st *State, ps []planned) error {
+func showPlans(st *State, ps []planned, text string) error {
 	var b strings.Builder
 	p := ps[0]
 	fmt.Fprintf(&b, "%s of %s, %d at once\n\n", plural(p.Trials, "trial"), plural(p.OfSteps/p.Trials, "step"), p.Workers)
@@ -217,6 +217,9 @@ func showPlans(st *State, ps []planned) error {
 		tableFit(&b, rows, terminalWidth(st.Stdout), st.outStyle())
 	}
 	b.WriteString("\nThe curves are made up; what is really saved depends on how early yours part.\n")
+	if p = ps[len(ps)-1]; p.Stopper != earlystop.DefaultName {
+		fmt.Fprintf(&b, "\nnext: add it to your sweep: --stopper %s -n %d -j %d\n", quoted(text), p.Trials, p.Workers)
+	}
 	_, err := fmt.Fprint(st.Stdout, b.String())
 	return err
 }

@@ -124,19 +124,18 @@ func (r *sweepRun) hints(b *strings.Builder) {
 }
 
 // where are the flags that lead a command to this study.
-func (r *sweepRun) where() string {
+func (r *sweepRun) where() string { return r.db.where(r.study.Spec.Project) }
+
+// where are the flags that lead another command to a study of a project.
+func (f *dbFlags) where(project string) string {
 	s := ""
-	if p := r.study.Spec.Project; p != "default" {
-		s = " --project " + quoted(p)
+	if project != "default" {
+		s = " --project " + quoted(project)
 	}
-	if r.db.db != "" {
-		s += " --db " + quoted(r.db.db)
-	}
-	if r.db.url != "" {
-		s += " --url " + quoted(r.db.url)
-	}
-	if r.db.tokenFile != "" {
-		s += " --token-file " + quoted(r.db.tokenFile)
+	for _, x := range []struct{ flag, value string }{{"--db", f.db}, {"--url", f.url}, {"--token-file", f.tokenFile}, {"--pin", f.pin}} {
+		if x.value != "" {
+			s += " " + x.flag + " " + quoted(x.value)
+		}
 	}
 	return s
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,11 +15,13 @@ import (
 )
 
 func workerLsCommand(st *State, db *dbFlags) *cobra.Command {
-	var asJSON bool
+	var asJSON, each bool
 	c := &cobra.Command{
 		Use:   "ls",
 		Short: "List who asked for trials of the project, and who is put aside",
-		Args:  wantArgs(0, 0, "worker ls"),
+		Long: `Lists who asked for trials of the project. The sweeps and workers of a machine are
+one line, but for those that are put aside; --each lists all by name.`,
+		Args: wantArgs(0, 0, "worker ls"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return db.looking(c.Context(), func(r reader) error {
 				ws, err := workersOf(c.Context(), r, db.project)
@@ -28,13 +32,14 @@ func workerLsCommand(st *State, db *dbFlags) *cobra.Command {
 					if asJSON {
 						return writeJSON(w, ws)
 					}
-					workerTable(w, st, ws)
+					workerTable(w, st, ws, each)
 					return nil
 				})
 			})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&each, "each", false, "list each worker by its name")
 	return c
 }
 
@@ -47,19 +52,23 @@ func workersOf(ctx context.Context, db reader, project string) ([]types.Worker, 
 	return out, err
 }
 
-func workerTable(w *bufio.Writer, st *State, ws []types.Worker) {
+func workerTable(w *bufio.Writer, st *State, ws []types.Worker, each bool) {
 	if len(ws) == 0 {
 		fmt.Fprintln(w, "nobody has asked for trials of this project yet")
 		return
 	}
 	now := st.Now()
-	rows := [][]string{{"worker", "on", "executor", "last study", "last trial", ""}}
-	for _, x := range ws {
-		state := ""
+	rows := [][]string{{"worker", "on", "executor", "of them", "last study", "last trial", ""}}
+	for _, g := range grouped(ws, each) {
+		x, state, many := g.last, "", ""
 		if x.Aside != "" {
 			state = "put aside"
 		}
-		rows = append(rows, []string{x.Name, machineOf(x.Node), x.Executor, x.Study, formatAge(x.Seen, now), state})
+		name, on := x.Name, machineOf(x.Node)
+		if g.n > 1 {
+			name, many = on, strconv.Itoa(g.n)
+		}
+		rows = append(rows, []string{name, on, x.Executor, many, x.Study, formatAge(x.Seen, now), state})
 	}
 	tableFit(w, withoutEmpty(rows), terminalWidth(st.Stdout), st.outStyle())
 	for _, x := range ws {
@@ -67,6 +76,35 @@ func workerTable(w *bufio.Writer, st *State, ws []types.Worker) {
 			fmt.Fprintln(w, s)
 		}
 	}
+}
+
+// crowd are workers that are one line: last is the one that was seen last.
+type crowd struct {
+	last types.Worker
+	n    int
+}
+
+// grouped puts the workers of a machine together whose names tuner made: each
+// study and each folder has one, and they differ in a path.
+func grouped(ws []types.Worker, each bool) (out []crowd) {
+	at := map[[2]string]int{}
+	for _, w := range ws {
+		key := [2]string{machineOf(w.Node), w.Executor}
+		i, known := at[key]
+		switch alone := each || w.Aside != "" || key[0] == "" || !strings.Contains(w.Name, "/.agents/"); {
+		case alone || !known:
+			if !alone {
+				at[key] = len(out)
+			}
+			out = append(out, crowd{w, 1})
+		default:
+			out[i].n++
+			if w.Seen.After(out[i].last.Seen) {
+				out[i].last = w
+			}
+		}
+	}
+	return out
 }
 
 // asideText is the sentence about a worker that is put aside; "" for any other.
