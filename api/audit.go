@@ -36,6 +36,9 @@ func (s *Server) audit(r *http.Request, this *call, status int) {
 	if this.study != 0 {
 		entry.AddAttrs(slog.Int64("study", this.study))
 	}
+	if this.subject != "" {
+		entry.AddAttrs(slog.String("subject", this.subject))
+	}
 	if this.command != nil {
 		entry.AddAttrs(slog.Any("command", this.command))
 	}

@@ -64,6 +64,8 @@ type call struct {
 	study   int64
 	command []string
 	dry     bool
+	// subject is the token that the request was about.
+	subject string
 }
 
 // caller names who calls, for logs.

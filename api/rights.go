@@ -88,6 +88,10 @@ var operations = map[string]access{
 	"docs":         {needs: hello, attempt: true},
 	"signal":       {needs: read, attempt: true},
 
+	"listTokens":  {needs: administer},
+	"createToken": {needs: administer},
+	"revokeToken": {needs: administer},
+
 	"listWorkers": {needs: read},
 	"patchWorker": {needs: manage}, // it is about all studies of the project
 }

@@ -226,6 +226,7 @@ func (s *Server) routes() {
 	s.exportRoutes()
 	s.importRoutes()
 	s.projectRoutes()
+	s.tokenRoutes()
 	s.componentRoutes()
 	s.docsRoutes()
 }

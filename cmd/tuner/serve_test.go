@@ -256,7 +256,20 @@ func TestTheFirstToken(t *testing.T) {
 	if got := ask(string(made)); got != http.StatusOK {
 		t.Errorf("the other token is answered by %d", got)
 	}
-	l.run(l.command("token", "ls", "--url", server.url)).exits(2)
+	l.run(l.command("token", "ls", "--url", server.url)).exits(2) // it needs a token
+	far := []string{"--url", server.url, "--token-file", server.token}
+	if out := l.run(l.command(append([]string{"token", "ls"}, far...)...)).exits(0); !strings.Contains(out, "other") {
+		t.Errorf("over HTTP the tokens are\n%s", out)
+	}
+	guest := filepath.Join(l.dir, "guest.token")
+	l.run(l.command(append([]string{"token", "create", "guest", "--role", "viewer", "--out", guest}, far...)...)).exits(0)
+	if seen, err := os.ReadFile(guest); err != nil || ask(string(seen)) != http.StatusOK {
+		t.Errorf("the token that was made over HTTP: %v", err)
+	}
+	l.run(l.command("token", "ls", "--url", server.url, "--token-file", guest)).exits(2)
+	l.run(l.command(append([]string{"token", "create", "guest", "--role", "viewer", "--out", guest + "2"}, far...)...)).exits(2)
+	l.run(l.command(append([]string{"token", "revoke", "guest"}, far...)...)).exits(0)
+	l.run(l.command(append([]string{"token", "revoke", "first"}, far...)...)).exits(2) // its own
 	inShell := l.command("token", "ls")
 	inShell.Env = append(slices.DeleteFunc(inShell.Env, func(v string) bool { return strings.HasPrefix(v, "TUNER_DB=") }), "TUNER_URL="+server.url)
 	inShell.Args = append(inShell.Args, "--db", l.db)
