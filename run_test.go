@@ -146,6 +146,26 @@ func TestHowATrialEnds(t *testing.T) {
 	}
 }
 
+// TestMaxFailures: 0 stops a study whose first three trials all fail, N after N
+// failures, -1 never.
+func TestMaxFailures(t *testing.T) {
+	for most, want := range map[int64]int64{0: 3, 2: 2, 5: 5, -1: 6} {
+		b := newBowl()
+		cfg := b.config("fails", 6)
+		cfg.MaxFailures = most
+		study, err := client(t, local.Memory).Study(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var failed int64
+		err = study.Run(t.Context(), func(context.Context, *tuner.Trial) (float64, error) { return 0, errors.New("out of paper") },
+			tuner.RunOptions{OnTrial: func(int64, types.State, string) { failed++ }})
+		if (err != nil) != (most >= 0) || failed != want {
+			t.Errorf("with %d: %d trials failed, want %d; the error is %v", most, failed, want, err)
+		}
+	}
+}
+
 func TestPruning(t *testing.T) {
 	b := newBowl()
 	cfg := b.config("pruned", 30)

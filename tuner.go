@@ -174,6 +174,9 @@ type Config struct {
 	Time time.Duration
 	// Target ends the study once the objective is at least as good.
 	Target *float64
+	// MaxFailures stops the study after so many failed trials since it became
+	// active; 0 stops it only if its first three all fail, -1 never.
+	MaxFailures int64
 	// Seed makes a run repeatable; 0 draws one.
 	Seed int64
 	// Try lists points to evaluate first.
@@ -193,7 +196,7 @@ func (c *Client) Study(ctx context.Context, cfg Config) (*Study, error) {
 		Project: cfg.Project, Name: cfg.Name, Objectives: cfg.Objectives, Seed: cfg.Seed, Try: cfg.Try,
 		Algorithm: types.Component{Name: cfg.Algorithm, Settings: cfg.AlgorithmSettings},
 		Stopper:   types.Component{Name: cfg.Stopper, Settings: cfg.StopperSettings},
-		Budget:    types.Budget{Trials: cfg.Trials, Time: types.Duration(cfg.Time), Target: cfg.Target},
+		Budget:    types.Budget{Trials: cfg.Trials, Time: types.Duration(cfg.Time), Target: cfg.Target, MaxFailures: cfg.MaxFailures},
 		Extend:    cfg.Extend,
 	}
 	if cfg.Space == nil && len(cfg.Objectives) > 0 {

@@ -152,7 +152,7 @@ func parseKeep(text string) (retention, error) {
 
 // kept are the trials whose directories stay beside those that are not
 // finished.
-func (r retention) kept(ctx context.Context, db store.Store, study trial.Study) (map[int64]bool, error) {
+func (r retention) kept(ctx context.Context, db reader, study trial.Study) (map[int64]bool, error) {
 	out := map[int64]bool{}
 	switch {
 	case r.best < 0:
@@ -175,15 +175,11 @@ func (r retention) kept(ctx context.Context, db store.Store, study trial.Study) 
 // finished trials that it does not keep and, with leftovers, of numbers that the
 // study has not reached (left by an earlier study of the name). A trial that may
 // still run keeps its own.
-func (r retention) expired(ctx context.Context, db store.Store, study trial.Study, studyDir string, leftovers bool) ([]trialDir, error) {
+func (r retention) expired(ctx context.Context, db reader, study trial.Study, studyDir string, leftovers bool) ([]trialDir, error) {
 	// The directories are read before the trials, so that one that is made
 	// meanwhile is not taken for a leftover.
 	dirs, err := trialDirsIn(studyDir)
 	if err != nil || len(dirs) == 0 {
-		return nil, err
-	}
-	kept, err := r.kept(ctx, db, study)
-	if err != nil {
 		return nil, err
 	}
 	// Of a million trials few have a directory left, and fewer are unfinished.
@@ -195,6 +191,11 @@ func (r retention) expired(ctx context.Context, db store.Store, study trial.Stud
 		open[t.Number] = true
 		return nil
 	}); err != nil {
+		return nil, err
+	}
+	// The best are looked for last: one that ends meanwhile is among the open.
+	kept, err := r.kept(ctx, db, study)
+	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(dirs, func(d trialDir) bool {

@@ -80,13 +80,9 @@ func (f *dbFlags) fromFile(file sweepfile.File) {
 
 // sweepAt runs a sweep of a study that a server has.
 func sweepAt(ctx context.Context, st *State, db *dbFlags, url string, f *sweepFlags, file sweepfile.File, p *plan, faults *sweepErrors) error {
-	switch {
-	case len(p.spec.Run.Command) == 0:
+	if len(p.spec.Run.Command) == 0 {
 		return usagef("there is no command to run").
 			WithRemedy("put -- and the command of the study at the end; tuner worker --trust-server-commands %s runs what the server says", quoted(p.spec.Name))
-	case p.spec.Run.Keep != "" && p.spec.Run.Keep != "all":
-		return types.Errorf(types.Unsupported, "directories of trials are not given up over --url yet").WithField("--keep").
-			WithRemedy("leave --keep out, and remove the folder of the trials when it is not needed any more")
 	}
 	c, err := db.client(ctx, url)
 	if err != nil {
@@ -140,6 +136,9 @@ func sweepIn(ctx context.Context, st *State, db *dbFlags, at *site, f *sweepFlag
 	if at.url != "" { // it may have been made by another between check and open
 		if err := sameRun(p.spec.Run, study.Spec.Run, p.spec.Name); err != nil {
 			return err
+		}
+		if p.spec.Run.Keep != "" { // it is about the directories here
+			study.Spec.Run.Keep = p.spec.Run.Keep
 		}
 	}
 	return runStudy(ctx, st, db, at, study, f, file, p)
@@ -342,8 +341,11 @@ func (r *sweepRun) processes(file sweepfile.File) local.Processes {
 // tidy removes the directories that --keep gives up.
 func (r *sweepRun) tidy(ctx context.Context) error {
 	keep, err := parseKeep(r.study.Spec.Run.Keep)
-	if err != nil || keep.all || r.at.local == nil {
+	if err != nil || keep.all {
 		return err
+	}
+	if r.at.local == nil {
+		return r.tidyHere(ctx, keep)
 	}
 	study, err := r.at.local.Store.StudyByID(ctx, r.study.ID)
 	if err != nil {
@@ -356,6 +358,29 @@ func (r *sweepRun) tidy(ctx context.Context) error {
 	g, err := expiredOf(ctx, r.at.local.Store, study, dir, keep, false)
 	if err != nil {
 		return err
+	}
+	return sweepOut([]garbage{g})
+}
+
+// tidyHere is tidy for a server's study, of whose directories those here are this
+// user's. A server that is away is not waited for: they stay then.
+func (r *sweepRun) tidyHere(ctx context.Context, keep retention) error {
+	db := remoteReader{r.at.remote.Impatient()}
+	study, err := db.StudyByID(ctx, r.study.ID)
+	var dirs []trialDir
+	if err == nil {
+		dirs, err = keep.expired(ctx, db, study, r.machine.StudyDir(r.study.Spec.Project, r.study.Spec.Name), false)
+	}
+	if types.CodeOf(err) == types.Unavailable || types.CodeOf(err) == types.NotFound {
+		r.display.note("directories of trials that --keep gives up stay for now: " + err.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	g := garbage{}
+	for _, d := range dirs {
+		g.Paths = append(g.Paths, d.path)
 	}
 	return sweepOut([]garbage{g})
 }

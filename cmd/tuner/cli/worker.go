@@ -197,10 +197,6 @@ func (f *workerFlags) command(st *State, fs *pflag.FlagSet, p *plan, study trial
 		return nil, types.Errorf(types.Conflict, "the command does not fit the study %s: it never sees %s", study.Spec.Name, strings.Join(unseen, ", ")).
 			WithRemedy("add {--%s}, or {args} for all, or read $%s in it", unseen[0], procenv.ParamVar(unseen[0]))
 	}
-	if kept := p.spec.Run.Keep; kept != "" && kept != "all" {
-		return nil, types.Errorf(types.Unsupported, "directories of trials are not given up over --url yet").WithField("--keep").
-			WithRemedy("leave --keep out, and remove the folder of the trials when it is not needed any more")
-	}
 	return p.spec.Run, nil
 }
 
