@@ -9,6 +9,10 @@ import (
 // cursorVersion changes when an older cursor cannot be read any more.
 const cursorVersion = 1
 
+// maxPlace is more than any stream has bytes or values, and far from where
+// counting on would overflow.
+const maxPlace = 1 << 62
+
 // The cursor is stored with the reports it belongs to, so it is kept short.
 type cursorState struct {
 	Version    int            `json:"v"`
@@ -76,13 +80,16 @@ func Restore(cfg Config, cursor string) (*Output, error) {
 	}
 	o.infeasible, o.reason = c.Infeasible, c.Reason
 	for _, s := range c.Streams {
-		if s.Offset < 0 {
+		if s.Offset < 0 || s.Offset > maxPlace {
 			return nil, types.Errorf(types.Invalid, "the collector's cursor has the offset %d in %s", s.Offset, s.Name)
 		}
 		got := o.stream(s.Name)
 		got.read, got.skipping = s.Offset, s.Skipping
 	}
 	for _, cm := range c.Metrics {
+		if cm.Count < 0 || cm.Count > maxPlace || cm.Next < 0 || cm.Next > maxPlace {
+			return nil, types.Errorf(types.Invalid, "the collector's cursor counts %d values and %d steps of %s", cm.Count, cm.Next, cm.Name)
+		}
 		o.restoreMetric(cm)
 	}
 	return o, nil
