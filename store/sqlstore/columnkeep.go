@@ -61,7 +61,9 @@ func (s *Store) makeColumns(ctx context.Context, study int64, n int, rest time.D
 		if err != nil {
 			return
 		}
-		s.keepColumns(ctx, study, made)
+		if !s.keepColumns(ctx, study, made) {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -107,8 +109,9 @@ func (s *Store) missingBlocks(ctx context.Context, study int64, n int) (out []mi
 }
 
 // keepColumns stores blocks that a reader has made. Those of a study that is
-// gone are not stored; that a block is not stored harms nobody.
-func (s *Store) keepColumns(ctx context.Context, study int64, made []columnRow) {
+// gone are not stored; that a block is not stored harms nobody, but it is of no use
+// to go on then.
+func (s *Store) keepColumns(ctx context.Context, study int64, made []columnRow) (ok bool) {
 	for some := range slices.Chunk(made[:min(len(made), keptColumns)], 64) {
 		err := s.writer.do(ctx, func(tx *gorm.DB) error {
 			var there int64
@@ -121,7 +124,8 @@ func (s *Store) keepColumns(ctx context.Context, study int64, made []columnRow) 
 			if ctx.Err() == nil {
 				s.log.Warn("could not store what was sorted out; it will be made again", "study", study, "error", err)
 			}
-			return
+			return false
 		}
 	}
+	return true
 }

@@ -33,7 +33,7 @@ func (x *selection) walk(from store.Cursor, take func([]entry) (more bool, err e
 // step takes a page of one order and some states from the first entries of the
 // order's index; done is false if it is not there.
 func (x *selection) step(from store.Cursor) (out []entry, done bool, err error) {
-	x.checks, x.walking, x.steps = x.byState(nil), true, []int{fewest, walkedAtOnce, 0}
+	x.checks, x.walking, x.steps = x.byState(nil), true, []int{fewest, 2 * fewest, 3 * fewest, 5 * fewest, 0}
 	defer func() { x.checks, x.walking = nil, false }()
 	for at, ok := from, true; ok; at, ok = x.filter.Next(at) {
 		if at.Phase == store.ByNumber && x.filter.Sort == store.SortMetric {
@@ -155,7 +155,7 @@ func (x *selection) byIndex(at store.Cursor, take func([]entry) (bool, error)) (
 	if x.filter.Desc {
 		dir, op = " DESC", "<"
 	}
-	for {
+	for atOnce := x.filter.Limit + 1; ; atOnce = max(atOnce, maxIn) {
 		size := x.steps[0]
 		if size == 0 {
 			return false, true, nil
@@ -173,7 +173,7 @@ func (x *selection) byIndex(at store.Cursor, take func([]entry) (bool, error)) (
 			at = list[walked-1].at
 		}
 		list = slices.DeleteFunc(list, func(e entry) bool { return !x.set.has(int(e.number)) })
-		for some := range slices.Chunk(list, x.filter.Limit+1) {
+		for some := range slices.Chunk(list, atOnce) {
 			if more, err := take(some); err != nil || !more {
 				return false, false, err
 			}
