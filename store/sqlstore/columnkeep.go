@@ -21,7 +21,7 @@ func (s *Store) prepareColumns(b *store.Batch) {
 	}
 	s.background.Go(func() {
 		defer s.preparing.Store(false)
-		s.makeColumns(s.life, study, int(full*size), 0) // else a later call makes them, or says what is wrong
+		s.makeColumns(s.life, study, int(full*size), false) // else a later call makes them, or says what is wrong
 	})
 }
 
@@ -37,14 +37,14 @@ func (s *Store) makeAhead() {
 		return // the readers will say so
 	}
 	for _, st := range studies {
-		s.makeColumns(s.life, st.ID, int(st.NextNumber), 1)
+		s.makeColumns(s.life, st.ID, int(st.NextNumber), true)
 	}
 }
 
 // makeColumns makes what is missing of a study's first n trials, block by block,
-// and rests after each for so many times as long as it took. What is not made is
-// made later, or by the readers, who say what is wrong.
-func (s *Store) makeColumns(ctx context.Context, study int64, n int, rest time.Duration) {
+// and rests after each for as long as it took if that is wanted. What is not made
+// is made later, or by the readers, who say what is wrong.
+func (s *Store) makeColumns(ctx context.Context, study int64, n int, rest bool) {
 	missing, err := s.missingBlocks(ctx, study, n)
 	if err != nil {
 		return
@@ -64,10 +64,13 @@ func (s *Store) makeColumns(ctx context.Context, study int64, n int, rest time.D
 		if !s.keepColumns(ctx, study, made) {
 			return
 		}
+		if !rest {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(rest * s.now().Sub(began)):
+		case <-time.After(s.now().Sub(began)):
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (c *columns) each(f family, name string, do func(first int, b *block)) (err
 		if !c.stored[f][at] {
 			continue
 		}
-		if next, err = c.between(f, name, next, at, do); err != nil {
+		if err := c.between(f, name, next, at, do); err != nil {
 			return err
 		}
 		b, err := parseBlock(data, size)
@@ -148,25 +148,24 @@ func (c *columns) each(f family, name string, do func(first int, b *block)) (err
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	_, err = c.between(f, name, next, blocks, do)
-	return err
+	return c.between(f, name, next, blocks, do)
 }
 
 // between gives do the blocks from … to-1, of which none is stored: they have just
 // been made, or have no value.
-func (c *columns) between(f family, name string, from, to int, do func(first int, b *block)) (next int, err error) {
+func (c *columns) between(f family, name string, from, to int, do func(first int, b *block)) (err error) {
 	size := c.store.blockSize()
 	for ; from < to; from++ {
 		count := min(size, c.n-from*size)
 		b := block{kinds: make([]byte, count), bits: make([]byte, 8*count)}
 		if data, ok := c.fresh[f][from][name]; ok {
 			if b, err = parseBlock(data, count); err != nil {
-				return from, err
+				return err
 			}
 		}
 		do(from*size, &b)
 	}
-	return to, nil
+	return nil
 }
 
 // scan makes the columns of the trials from … to-1 out of their rows; final tells

@@ -45,7 +45,7 @@ func isFull(err error) bool {
 func (r *room) watch(ctx context.Context, c pragmas) error {
 	info, err := os.Stat(r.file + "-wal")
 	if err != nil || info.Size() == 0 {
-		return nil // there is none
+		return nil //nolint:nilerr // there is none
 	}
 	if free, ok := r.free(); !ok || free > info.Size() || free <= r.hopeless {
 		return nil
