@@ -64,7 +64,7 @@ func parse(args []string) (config, error) {
 	fs := flag.NewFlagSet("savings", flag.ContinueOnError)
 	fs.StringVar(&c.tuner, "tuner", filepath.Join("bin", "tuner"), "the `program` tuner")
 	fs.StringVar(&c.file, "file", filepath.Join("benchmarks", "results", "savings", "digits.jsonl"), "`file` of results, one a line")
-	fs.StringVar(&arms, "arms", "none=30,median=40,hyperband=60,asha=60", "`list` of stoppers, each with its number of trials")
+	fs.StringVar(&arms, "arms", "none=30,median=36,hyperband=36,asha=36", "`list` of stoppers, each with its number of trials")
 	fs.Int64Var(&c.first, "first", 1, "first `seed`")
 	fs.Int64Var(&c.seeds, "seeds", 5, "`number` of seeds")
 	fs.Int64Var(&c.jobs, "j", 2, "`number` of trials at once")

@@ -12,8 +12,8 @@ type pair struct{ run, base *run }
 
 // table compares each arm with the first, seed by seed.
 func table(out io.Writer, runs []run, c config) error {
-	fmt.Fprintln(out, "| stopper | trials | completed | epochs | CPU | wall time | best | its test | reaches the first one's best after | the first one's best is ended |")
-	fmt.Fprintln(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Fprintln(out, "| stopper | trials | seeds | completed | epochs | CPU | wall time | best | its test | reaches the first one's best after | the first one's best is ended |")
+	fmt.Fprintln(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, a := range c.arms {
 		var ps []pair
 		for seed := c.first; seed < c.first+c.seeds; seed++ {
@@ -24,19 +24,23 @@ func table(out io.Writer, runs []run, c config) error {
 		if len(ps) == 0 {
 			continue
 		}
-		ended := 0
+		ended, asked := 0, 0 // of runs that were made before this stopper was named, nobody asked it
 		for _, p := range ps {
-			if p.base.EndsBest[a.stopper] {
+			ends, ok := p.base.EndsBest[a.stopper]
+			if ok {
+				asked++
+			}
+			if ends {
 				ended++
 			}
 		}
-		_, err := fmt.Fprintf(out, "| %s | %d | %.0f | %s | %s | %s | %.4f | %.4f | %s | %d of %d |\n", a.stopper, a.trials,
+		_, err := fmt.Fprintf(out, "| %s | %d | %d | %.0f | %s | %s | %s | %.4f | %.4f | %s | %d of %d |\n", a.stopper, a.trials, len(ps),
 			mean(ps, func(p pair) float64 { return float64(p.run.Completed) }),
 			percent(ratio(ps, func(r *run) float64 { return float64(r.Steps) })),
 			percent(ratio(ps, func(r *run) float64 { return r.CPU })),
 			percent(ratio(ps, func(r *run) float64 { return r.Seconds })),
 			mean(ps, func(p pair) float64 { return p.run.Best }), mean(ps, func(p pair) float64 { return p.run.Test }),
-			reaches(ps), ended, len(ps))
+			reaches(ps), ended, asked)
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,6 @@ import (
 	"github.com/gotuner/tuner/internal/filelock"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/store/sqlstore"
-	"github.com/gotuner/tuner/trial/local"
 )
 
 // What doctor warns about.
@@ -274,8 +273,8 @@ func (d *doctor) left(x store.StudySummary, name string, now time.Time) {
 		return
 	}
 	silent := "which has ended"
-	if !local.OwnerDead(st.Owner) { // nothing more is known of it, for it was on another machine
-		silent = "which gave no sign of life for " + formatDuration(now.Sub(st.LeaseUntil))
+	if late := now.Sub(st.LeaseUntil); late > 0 {
+		silent = "which gave no sign of life for " + formatDuration(late)
 	}
 	switch {
 	case !isServer(by):

@@ -29,18 +29,11 @@ func (t tests) Run() int {
 }
 
 func TestMain(m *testing.M) {
-	// Under the race detector each of the many processes would take a second to
-	// exit.
-	if err := os.Setenv(raceEnv, noExitSleep); err != nil {
-		panic(err)
-	}
 	testscript.Main(tests{m}, map[string]func(){
 		"tuner":       func() { os.Exit(Main(System())) },
 		"benchreport": func() { os.Exit(report.Main(os.Args[1:], os.Stdout, os.Stderr)) },
 	})
 }
-
-const raceEnv, noExitSleep = "GORACE", "atexit_sleep_ms=0"
 
 // patience bounds the waiting for other processes.
 const patience = 2 * time.Minute
@@ -48,9 +41,7 @@ const patience = 2 * time.Minute
 // TestScript runs the transcripts under testdata/script: the real program with
 // real databases and processes. Their command await repeats a command until it
 // succeeds and its output matches a pattern.
-func TestScript(t *testing.T) { runScripts(t, scriptDir, nil) }
-
-const scriptDir = "testdata/script"
+func TestScript(t *testing.T) { runScripts(t, "testdata/script", nil) }
 
 // TestPostgresScript runs the commands against PostgreSQL.
 func TestPostgresScript(t *testing.T) {
@@ -63,12 +54,11 @@ func runScripts(t *testing.T, dir string, env map[string]string) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the local executor does not run there")
 	}
-	p := testscript.Params{
+	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_DATA_HOME", e.WorkDir+"/data")
 			e.Setenv("TZ", "UTC")
-			e.Setenv(raceEnv, noExitSleep)
 			for k, v := range env {
 				e.Setenv(k, v)
 			}
@@ -78,14 +68,7 @@ func runScripts(t *testing.T, dir string, env map[string]string) {
 			"await": await, "transcript": transcript, "exits": exits, "untouched": untouched,
 			"serve": serve,
 		},
-	}
-	if testing.Short() && dir == scriptDir { // those in which several processes work at once
-		p.Dir = ""
-		for _, name := range []string{"ask", "backup", "control", "log", "remote", "workers"} {
-			p.Files = append(p.Files, filepath.Join(dir, name+".txtar"))
-		}
-	}
-	testscript.Run(t, p)
+	})
 }
 
 // serve starts a server of the script's database and makes it what commands use:
@@ -107,7 +90,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	c := exec.Command(program, "serve", "--listen", "127.0.0.1:0")
 	c.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"PATH", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "TZ", "HOME", "TUNER_DB", "TESTSCRIPT_COMMAND", raceEnv} {
+	for _, name := range []string{"PATH", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "TZ", "HOME", "TUNER_DB", "TESTSCRIPT_COMMAND"} {
 		if v := ts.Getenv(name); v != "" {
 			c.Env = append(c.Env, name+"="+v)
 		}

@@ -14,6 +14,9 @@ import (
 // reading them would take seconds of a command that else answers at once.
 const mostCounted = 100_000
 
+// population is the stopper that replaces trials.
+const population = "pbt"
+
 // stoppedSteps is what a stopper saved of a study, in steps of the trials that
 // completed or were pruned.
 type stoppedSteps struct {
@@ -25,9 +28,11 @@ type stoppedSteps struct {
 }
 
 // countStopped counts the steps of a study with a stopper; nil if it has none, or
-// nothing to compare: no pruned trial, no completed one, or no steps.
+// nothing to compare: no pruned trial, no completed one, or no steps. A population
+// saves nothing: its copies go on from what others have trained.
 func countStopped(ctx context.Context, db store.Lister, id int64, spec types.StudySpec, c types.Counts) (*stoppedSteps, error) {
-	if spec.Stopper.Name == earlystop.DefaultName || c.Pruned == 0 || c.Completed == 0 || c.Total() > mostCounted {
+	none := spec.Stopper.Name == earlystop.DefaultName || spec.Stopper.Name == population
+	if none || c.Pruned == 0 || c.Completed == 0 || c.Total() > mostCounted {
 		return nil, nil //nolint:nilnil // there is nothing to say
 	}
 	var whole, completed float64
