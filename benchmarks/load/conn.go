@@ -66,6 +66,9 @@ func (c *conn) stream(path string) (n int64, err error) {
 		return 0, err
 	}
 	defer c.close()
+	if err := c.c.SetDeadline(time.Now().Add(longest)); err != nil { // on a busy machine
+		return 0, err
+	}
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		return 0, err
