@@ -148,6 +148,31 @@ func (s *stage) ends(p *process, what string) {
 	}
 }
 
+// comesToAnEnd waits for the end of a crew for as long as trials of the study come
+// to theirs: a slow machine takes its time, and only what stands still is stuck.
+func (s *stage) comesToAnEnd(p *process, what string, c *client.Client, st types.Study) {
+	s.Helper()
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	var last types.Counts
+	for moved := time.Now(); !p.dead(); {
+		select {
+		case <-p.ended:
+		case <-look.C:
+			v, err := c.Study(s.Context(), st.ID)
+			switch {
+			case err != nil:
+				s.Fatal(err)
+			case v.Counts != last:
+				last, moved = v.Counts, time.Now()
+			case time.Since(moved) > patience:
+				s.Fatalf("%s does not end, and nothing moves: %+v\n%s", what, v.Counts, s.said())
+			}
+		}
+	}
+	s.ends(p, what)
+}
+
 func tail(o *output) string {
 	text := o.String()
 	return text[max(0, len(text)-4000):]
@@ -404,7 +429,7 @@ func TestChaos(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, p := range s.crews {
-		s.ends(p, "crew "+strconv.Itoa(i))
+		s.comesToAnEnd(p, "crew "+strconv.Itoa(i), c, st)
 	}
 	for i, p := range s.servers {
 		p.signal(syscall.SIGTERM)
