@@ -26,7 +26,7 @@ type line struct {
 	// report is set by {"tuner":"report"}: whatever metrics are read from, these
 	// are meant for it.
 	report bool
-	reason     string
+	reason string
 }
 
 // set adds a pair; a name that was on the line before gets the new value.
