@@ -184,11 +184,13 @@ func askedEnv(study trial.Study, sp *space.Space, t *trial.Trial, a types.AskedT
 		"export " + assignment("TUNER_TRIAL", strconv.FormatInt(a.Number, 10)), "export " + assignment("TUNER_ATTEMPT", strconv.Itoa(a.Attempt)),
 		"export " + assignment("TUNER_SEED", strconv.FormatInt(a.Seed, 10)),
 	}
+	var gone []string
 	if a.Budget > 0 {
-		lines = append(lines, "export "+assignment("TUNER_BUDGET", strconv.FormatFloat(a.Budget, 'g', -1, 64)))
+		lines = append(lines, "export "+assignment("TUNER_BUDGET", strconv.FormatFloat(a.Budget, 'f', -1, 64)))
+	} else {
+		gone = append(gone, "TUNER_BUDGET") // an earlier trial's, or a sweep's around this shell
 	}
 	texts := textsOf(sp, t)
-	var gone []string
 	for _, name := range namesOf(sp) {
 		if text, ok := texts[name]; ok {
 			lines = append(lines, "export "+assignment(procenv.ParamVar(name), text))

@@ -120,7 +120,7 @@ func printTrial(ctx context.Context, w *bufio.Writer, st *State, db reader, stud
 	facts(w, out)
 	if len(d.Attempts) > 0 {
 		fmt.Fprintln(w)
-		tableFit(w, attemptRows(d.Attempts, st.Now()), terminalWidth(st.Stdout), s)
+		tableFit(w, attemptRows(&d.Trial, st.Now()), terminalWidth(st.Stdout), s)
 		for _, a := range d.Attempts {
 			if a.Dir != "" {
 				fmt.Fprintf(w, "directory %d  %s\n", a.Number, printable(a.Dir))
@@ -199,7 +199,9 @@ func trialFacts(d trialDetail) []fact {
 	}
 	if d.Finished != nil {
 		text := formatTime(*d.Finished)
-		if d.Started != nil {
+		if ran, ok := ranFor(d.Metrics); ok {
+			text += ", after " + formatDuration(ran)
+		} else if d.Started != nil {
 			text += ", after " + formatDuration(d.Finished.Sub(*d.Started))
 		}
 		out = append(out, fact{"finished", text})
@@ -306,8 +308,9 @@ func trialsText(ctx context.Context, db reader, study trial.Study, numbers []int
 	return strings.Join(parts, ", "), nil
 }
 
-func attemptRows(as []types.Attempt, now time.Time) [][]string {
+func attemptRows(t *types.Trial, now time.Time) [][]string {
 	rows := [][]string{{"attempt", "state", "exit", "signal", "took", "executor", "on", "reason"}}
+	as := t.Attempts
 	for _, a := range as {
 		exit := ""
 		if a.Exit != nil {
@@ -317,8 +320,12 @@ func attemptRows(as []types.Attempt, now time.Time) [][]string {
 		if a.Ended != nil {
 			end = *a.Ended
 		}
+		took := end.Sub(a.Leased)
+		if ran, ok := ranFor(t.Metrics); ok && len(as) == 1 {
+			took = ran
+		}
 		rows = append(rows, []string{strconv.Itoa(a.Number), string(a.State), exit, a.Signal,
-			formatDuration(end.Sub(a.Leased)), a.Executor, machineOf(a.Node), a.Reason})
+			formatDuration(took), a.Executor, machineOf(a.Node), a.Reason})
 	}
 	return withoutEmpty(rows)
 }

@@ -198,17 +198,20 @@ func (v *sweepView) hooks(ended func(types.Lease, types.FinishReply)) agent.Hook
 // troubleEvery is how often a trouble that goes on is shown.
 const troubleEvery = time.Minute
 
-// trouble shows a fault that the sweep goes on after.
+// trouble shows a fault that the sweep goes on after. A server that is away fails
+// each caller in another way (refused, reset, no answer), which is one trouble: what
+// stands before the first colon is what it is.
 func (v *sweepView) trouble(err error) {
 	text, now := err.Error(), v.st.Now()
+	what, _, _ := strings.Cut(text, ": ")
 	v.mu.Lock()
-	at, again := v.troubles[text]
+	at, again := v.troubles[what]
 	show := !again || now.Sub(at) >= troubleEvery
 	if show {
 		if v.troubles == nil {
 			v.troubles = map[string]time.Time{}
 		}
-		v.troubles[text] = now
+		v.troubles[what] = now
 	}
 	v.mu.Unlock()
 	if show {

@@ -261,5 +261,18 @@ func tookText(t *trial.Trial, now time.Time) string {
 	case t.Finished.IsZero():
 		return formatDuration(now.Sub(t.Started))
 	}
+	if ran, ok := ranFor(t.Metrics); ok {
+		return formatDuration(ran)
+	}
 	return formatDuration(t.Finished.Sub(t.Started))
 }
+
+// ranFor is how long the processes of a trial ran, if it had any: its end may have
+// been told much later, when a server or the machine was back.
+func ranFor[V ~float64](metrics map[string]V) (time.Duration, bool) {
+	v, ok := metrics[elapsedMetric]
+	return time.Duration(float64(v) * float64(time.Second)), ok
+}
+
+// elapsedMetric is measured of every process, in seconds.
+const elapsedMetric = "trial.elapsed"
