@@ -58,8 +58,12 @@ func namesake(ctx context.Context, st *State, db reader, p *plan, refusal error)
 	if err != nil {
 		return err
 	}
-	return types.Errorf(types.Conflict, "the study %s exists and is that of %s; without --name a sweep is named after its program", p.spec.Name, of).
+	e := types.Errorf(types.Conflict, "the study %s exists and is that of %s; without --name a sweep is named after its program", p.spec.Name, of).
 		WithRemedy("give this one a name of its own:\n  %s", withName(st.Args, name))
+	if _, server := db.(remoteReader); server && stored.Spec.Run != nil {
+		e.Remedy += "\n  or take part in that study:\n  " + withName(st.Args, p.spec.Name)
+	}
+	return e
 }
 
 // freeName is the name of the plan's study with the names of its folders before

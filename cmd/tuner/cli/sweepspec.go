@@ -34,6 +34,9 @@ type plan struct {
 	until    <-chan time.Time // when no new trials begin; nil never
 	jobs     int
 	unnamed  bool // the study's name was made from the command
+	// dir is where the trials run here if the study was made in another folder, on
+	// another machine; else "".
+	dir string
 	// elsewhere says that the trials will be run by others, who have the program
 	// and its directory where this machine may not.
 	elsewhere bool
