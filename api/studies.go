@@ -106,7 +106,7 @@ func (s *Server) lookUp(ctx context.Context, name StudyName) (int64, error) {
 	st, err := s.cfg.Store.Study(ctx, name.Project, name.Study)
 	if types.CodeOf(err) == types.NotFound {
 		return 0, types.Errorf(types.NotFound, "the project %s has no study %q", name.Project, name.Study).WithField("study").
-			WithRemedy("GET %s lists them; POST there makes one", "/v1/projects/"+name.Project+"/studies")
+			WithRemedy("list the studies of the project for its name (GET %s), or make it", "/v1/projects/"+name.Project+"/studies")
 	}
 	if err != nil {
 		return 0, err
