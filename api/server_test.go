@@ -498,7 +498,7 @@ func TestGuideHasAllRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	short := strings.NewReplacer(studiesPath, "studies", projectPath, "..", "{study}", "S", "{number}", "N", "{attempt}", "A", "{profile}", "PROFILE")
+	short := strings.NewReplacer(studiesPath, "studies", projectPath, "..", "{study}", "S", "{number}", "N", "{attempt}", "A", "{profile}", "PROFILE", "{token}", "NAME")
 	for id, op := range described(New(Config{})) {
 		if !strings.Contains(page.Text, "`"+short.Replace(op)+"`") {
 			t.Errorf("the guide lacks %s: `%s`", id, short.Replace(op))
