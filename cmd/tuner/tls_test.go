@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -21,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gotuner/tuner/internal/pin"
 )
 
 var pinned = regexp.MustCompile(`(?s)url   (https://\S+)\ntoken (\S+)\npin   (sha256:\S+)\n.*TUNER_PIN=sha256:`)
@@ -167,6 +170,78 @@ func TestAGivenCertificate(t *testing.T) {
 	s.exits(0)
 }
 
+// TestAdvertise: a server with a certificate of somebody's is reached by the other
+// servers of the database at the address that it says, if its key or name is the
+// right one; else they ask through the database.
+func TestAdvertise(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		behind    string // of the address
+		name      string
+		forwarded bool
+	}{
+		{"", "localhost", true},
+		{"#PIN", "127.0.0.1", true},
+		{"", "127.0.0.1", false}, // the certificate is not of this name
+		{"#sha256:" + strings.Repeat("A", 43) + "=", "localhost", false},
+	} {
+		l := newLab(t)
+		cert, key := filepath.Join(l.dir, "c.pem"), filepath.Join(l.dir, "k.pem")
+		certificate(t, cert, key, "first")
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(free.Addr().String())
+		free.Close()
+		say := "https://" + c.name + ":" + port + strings.ReplaceAll(c.behind, "PIN", pin.Of(pair.Leaf))
+		owner := l.run(l.command("serve", "--listen", "127.0.0.1:"+port, "--tls-cert", cert, "--tls-key", key, "--advertise", say))
+		owner.shows("use it:")
+		cmd := l.command("serve", "--listen", "127.0.0.1:0")
+		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+cert)
+		other := l.run(cmd)
+		other.shows("use it:")
+		use := regexp.MustCompile(`TUNER_URL=(\S+) TUNER_TOKEN_FILE=(\S+)`).FindStringSubmatch(other.shown.String())
+		token, err := os.ReadFile(use[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func(base, method, path, body string) string {
+			t.Helper()
+			r, err := http.NewRequest(method, base+path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+			r.Header.Set("Content-Type", "application/json")
+			resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}).Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			if err != nil || resp.StatusCode/100 != 2 {
+				t.Fatalf("%s: %d %s %v", path, resp.StatusCode, text, err)
+			}
+			return string(text)
+		}
+		ask("https://127.0.0.1:"+port, "POST", "/v1/projects/default/studies",
+			`{"name":"s","space":{"parameters":[{"name":"x","type":"float","low":0.0,"high":1.0}]},"objectives":[{"metric":"loss","goal":"min"}]}`)
+		ask(use[1], "PATCH", "/v1/projects/default/studies/s", `{"budget":{"trials":7}}`)
+		if got := strings.Contains(ask(use[1], "GET", "/metrics", ""), "tuner_forwarded_requests_total 1"); got != c.forwarded {
+			t.Errorf("%s: sent on %v, want %v\n%s", say, got, c.forwarded, other.shown.String())
+		}
+		for _, s := range []*sweep{owner, other} {
+			s.signal(syscall.SIGTERM)
+			s.exits(0)
+		}
+	}
+}
+
 // TestListening: what cannot be right is refused before anything is made.
 func TestListening(t *testing.T) {
 	t.Parallel()
@@ -178,6 +253,9 @@ func TestListening(t *testing.T) {
 		"is no address of a proxy":       {"--behind-proxy", "nginx"},
 		"is everybody":                   {"--behind-proxy", "0.0.0.0/0"},
 		"cannot listen on 192.0.2.1:707": {"--listen", "192.0.2.1:7070"},
+		"only https keeps them":          {"--advertise", "http://10.0.0.5:7070"},
+		"is no address of a server":      {"--advertise", "https://10.0.0.5/x"},
+		"is no pin":                      {"--advertise", "https://10.0.0.5:7070#sha256:x"},
 	} {
 		if out := l.run(l.command(append([]string{"serve"}, args...)...)).exits(2); !strings.Contains(out, want) {
 			t.Errorf("%v: %s", args, out)

@@ -94,7 +94,7 @@ type utf8Reader struct {
 // Read implements io.Reader.
 func (u *utf8Reader) Read(b []byte) (int, error) {
 	n, err := u.from.Read(b)
-	text := append(u.rest, b[:n]...)
+	text := slices.Concat(u.rest, b[:n])
 	whole := len(text)
 	for i := 1; i <= min(utf8.UTFMax-1, len(text)) && err == nil; i++ {
 		if c := text[len(text)-i]; utf8.RuneStart(c) {
@@ -107,7 +107,7 @@ func (u *utf8Reader) Read(b []byte) (int, error) {
 	if !utf8.Valid(text[:whole]) {
 		return 0, usagef("%s is no UTF-8 text", u.file).WithRemedy("save it as UTF-8")
 	}
-	u.rest = append([]byte(nil), text[whole:]...)
+	u.rest = text[whole:]
 	return n, err
 }
 

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +26,7 @@ type listenFlags struct {
 	hosts     []string
 	cert, key string
 	proxies   []string
+	advertise string
 }
 
 func (f *listenFlags) register(fs *pflag.FlagSet) {
@@ -31,6 +35,7 @@ func (f *listenFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cert, "tls-cert", "", "certificate with its chain, a PEM file (default beyond this machine: one of its own, known by --pin)")
 	fs.StringVar(&f.key, "tls-key", "", "key of the certificate, a PEM file")
 	fs.StringSliceVar(&f.proxies, "behind-proxy", nil, "take plain http from these proxies, which add TLS: addresses or networks such as 10.0.0.0/24")
+	fs.StringVar(&f.advertise, "advertise", "", "https URL at which other servers of the database reach this one and no other (tuner help operations)")
 }
 
 // door is where a server listens, how it is secured and how it is named.
@@ -42,7 +47,9 @@ type door struct {
 	// itself.
 	names   []string
 	proxies []netip.Prefix
-	tls     *tls.Config // nil is plain http
+	// advertised is what other servers are told, if the operator says so.
+	advertised string
+	tls        *tls.Config // nil is plain http
 }
 
 // check finds what is wrong before anything is opened. here says that only this
@@ -73,7 +80,40 @@ func (f *listenFlags) check() (host string, here bool, proxies []netip.Prefix, e
 		}
 		proxies = append(proxies, p.Masked())
 	}
+	if _, err := f.advertised(""); err != nil {
+		return "", false, nil, err
+	}
 	return host, onThisMachine(host), proxies, nil
+}
+
+// byAuthority is behind # in the address of a server whose certificate other
+// servers check by its name and the authorities that they trust.
+const byAuthority = "ca"
+
+// advertised is the URL of --advertise with what the server is known by: the pin
+// that was typed behind #, or that of its own key, or its name; nil if there is
+// none.
+func (f *listenFlags) advertised(own string) (*url.URL, error) {
+	if f.advertise == "" {
+		return nil, nil
+	}
+	refused := func(what, remedy string) error {
+		return usagef("%s", what).WithField("--advertise").WithRemedy("%s", remedy)
+	}
+	const form = "write it as in https://10.0.0.5:7070, or with the pin of the key behind it: https://10.0.0.5:7070#sha256:…"
+	u, err := url.Parse(f.advertise)
+	switch {
+	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Path != "" && u.Path != "/":
+		return nil, refused(fmt.Sprintf("%q is no address of a server", f.advertise), form)
+	case u.Scheme != "https":
+		return nil, refused("other servers send their callers' tokens there, and only https keeps them from the network", form)
+	case u.Fragment == "":
+		u.Fragment = cmp.Or(own, byAuthority)
+	case pin.Check(u.Fragment) != nil:
+		return nil, refused(fmt.Sprintf("%q is no pin", u.Fragment), form)
+	}
+	u.Path = ""
+	return u, nil
 }
 
 // open says how the server listens at addr, the address that it has got.
@@ -119,6 +159,13 @@ func (f *listenFlags) open(addr net.Addr, keyPath string, now time.Time, log *sl
 	if here {
 		d.self = scheme + "://" + addr.String()
 	}
+	u, err := f.advertised(d.pin)
+	if err != nil {
+		return nil, err
+	}
+	if u != nil {
+		d.advertised, d.names = u.String(), append(d.names, u.Hostname())
+	}
 	d.url = d.self
 	if len(proxies) > 0 && d.tls == nil && len(f.hosts) > 0 {
 		d.url = "https://" + f.hosts[0]
@@ -162,6 +209,9 @@ func (d *door) listener(l net.Listener) net.Listener {
 // address is what other servers of the database are told: with a pin, so that
 // they need no authority to know this one.
 func (d *door) address() string {
+	if d.advertised != "" {
+		return d.advertised
+	}
 	if d.pin == "" {
 		return d.self
 	}

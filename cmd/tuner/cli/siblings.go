@@ -67,7 +67,7 @@ func (p *siblings) reach(owner, addr string) (*url.URL, http.RoundTripper, bool)
 
 // find makes the way to a server. The caller's token goes along, so http is for
 // servers of this machine only, whose address is the same for both. Beyond it the
-// address has the server's pin behind #.
+// address has the server's pin behind #, or says that authorities vouch for it.
 func (p *siblings) find(owner, addr string) *sibling {
 	u, err := url.Parse(addr)
 	if err != nil || u.Host == "" || u.User != nil || (u.Path != "" && u.Path != "/") {
@@ -81,12 +81,21 @@ func (p *siblings) find(owner, addr string) *sibling {
 	case u.Scheme == "https" && pin.Check(u.Fragment) == nil: // the database says whom to trust
 		dial = (&tls.Dialer{NetDialer: dialer, Config: pin.TLS(u.Fragment)}).DialContext
 		port = "443"
+	case u.Scheme == "https" && u.Fragment == byAuthority:
+		dial = (&tls.Dialer{NetDialer: dialer, Config: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}}).DialContext
+		port = "443"
 	default:
 		return nil
 	}
 	address := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
 	return &sibling{&url.URL{Scheme: u.Scheme, Host: u.Host}, &hop.Transport{Dial: func(ctx context.Context) (net.Conn, error) {
-		return dial(ctx, "tcp", address)
+		ctx, cancel := context.WithTimeout(ctx, 2*peerDial) // the handshake too
+		defer cancel()
+		c, err := dial(ctx, "tcp", address)
+		if err != nil { // another key or name than it should have is as good as no answer: nothing was sent
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+		}
+		return c, nil
 	}}}
 }
 
