@@ -313,6 +313,9 @@ type Commands interface {
 	// DropCommands removes the commands that were answered before the given
 	// time.
 	DropCommands(ctx context.Context, before time.Time) error
+	// DropRequestKeys removes what PutRequestKey stored before the given time, of
+	// all studies.
+	DropRequestKeys(ctx context.Context, before time.Time) error
 }
 
 // Command is a request to the owner of a study.

@@ -360,6 +360,19 @@ func (s *Store) CommandAnswer(_ context.Context, id int64) ([]byte, bool, error)
 	return slices.Clone(c.response), c.done, nil
 }
 
+// DropRequestKeys implements store.Commands.
+func (s *Store) DropRequestKeys(_ context.Context, before time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed()
+	}
+	for _, st := range s.studies {
+		maps.DeleteFunc(st.keys, func(_ string, k store.PutRequestKey) bool { return k.Time.Before(before) })
+	}
+	return nil
+}
+
 // DropCommands implements store.Commands.
 func (s *Store) DropCommands(_ context.Context, before time.Time) error {
 	s.mu.Lock()

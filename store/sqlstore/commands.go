@@ -81,3 +81,10 @@ func (s *Store) DropCommands(ctx context.Context, before time.Time) error {
 		return tx.Where("answered < ?", micros(before)).Delete(&commandRow{}).Error
 	})
 }
+
+// DropRequestKeys implements store.Commands.
+func (s *Store) DropRequestKeys(ctx context.Context, before time.Time) error {
+	return s.writer.do(ctx, func(tx *gorm.DB) error {
+		return tx.Where("created < ?", micros(before)).Delete(&requestKeyRow{}).Error
+	})
+}

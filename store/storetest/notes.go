@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"testing"
+	"time"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
@@ -129,6 +130,20 @@ func requestKeys(t *testing.T, s store.Store) {
 	_, ok, err = s.RequestKey(ctx, f.Study.ID, "failed")
 	check(t, err)
 	same(t, "the key of a failed request", false, ok)
+
+	// Those of all studies go by their age.
+	old := store.PutRequestKey{Key: "old", BodyHash: []byte{1}, Response: []byte("r"), Time: epochTime.Add(-time.Hour)}
+	check(t, s.Commit(ctx, f.Batch(old)))
+	check(t, s.Commit(ctx, other.Batch(old)))
+	check(t, s.DropRequestKeys(ctx, epochTime))
+	for _, id := range []int64{f.Study.ID, other.Study.ID} {
+		_, ok, err = s.RequestKey(ctx, id, "old")
+		check(t, err)
+		same(t, "the old key", false, ok)
+	}
+	_, ok, err = s.RequestKey(ctx, f.Study.ID, "k")
+	check(t, err)
+	same(t, "the younger key", true, ok)
 }
 
 func decisions(t *testing.T, s store.Store) {

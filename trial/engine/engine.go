@@ -35,6 +35,8 @@ const (
 	mailboxIdle      = 100 * time.Millisecond
 	mailboxBeat      = time.Second // how soon a guest hears of a decision
 	mailboxRetention = 10 * time.Minute
+	// keyRetention is how long the keys of requests are remembered.
+	keyRetention = 7 * 24 * time.Hour
 )
 
 // Config makes an Engine. Store, Owner, NewSuggester, NewStopper, Now, NewSeed

@@ -151,6 +151,9 @@ func (e *Engine) mailboxLoop(ctx context.Context) {
 			if err := e.cfg.Store.DropCommands(ctx, now.Add(-mailboxRetention)); err != nil && ctx.Err() == nil {
 				e.cfg.Logger.Warn("could not clean the mailbox", "error", err)
 			}
+			if err := e.cfg.Store.DropRequestKeys(ctx, now.Add(-keyRetention)); err != nil && ctx.Err() == nil {
+				e.cfg.Logger.Warn("could not forget the keys of old requests", "error", err)
+			}
 		}
 	}
 }

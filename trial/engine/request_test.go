@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -349,6 +350,39 @@ func TestHeartbeatOfAStoppingAttemptWaits(t *testing.T) {
 		}
 		if d := time.Since(began); d != 5*time.Second {
 			t.Errorf("two heartbeats took %v; want the first at once, and the second, which had no news, after 5s", d)
+		}
+	})
+}
+
+// TestKeysAreForgotten: after a week a key is none any more, in the store.
+func TestKeysAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := memstore.New()
+		var later atomic.Int64 // by which the clock is ahead
+		e := start(t, db, func(c *engine.Config) {
+			c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+		})
+		st := open(t, e, spec("a", 10))
+		known := func(key string) bool {
+			time.Sleep(time.Second) // its mailbox is looked at by then
+			_, ok, err := db.RequestKey(t.Context(), st.ID, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ok
+		}
+		enqueue := func(key string) {
+			control(t, e, types.ControlRequest{Study: st.ID, Kind: types.Enqueue, Points: []types.Params{point(1)}, Key: key})
+		}
+		enqueue("old")
+		later.Store(int64(6 * 24 * time.Hour))
+		enqueue("young")
+		if !known("old") {
+			t.Error("a key of 6 days is forgotten")
+		}
+		later.Store(int64(8 * 24 * time.Hour))
+		if known("old") || !known("young") {
+			t.Error("after 8 days the old key is known, or that of 2 days is not")
 		}
 	})
 }
