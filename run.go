@@ -53,7 +53,7 @@ func (s *Study) Run(ctx context.Context, fn Func, opt RunOptions) error {
 	var keys atomic.Int64
 	var telling sync.Mutex // also with one worker the ends of two trials may come at once
 	a, leave, err := s.client.agent(agent.Config{
-		Backend: s.client.backend, Executor: exec, Launcher: r, ExecutorName: "inproc",
+		Backend: s.client.backend, Executor: exec, Launcher: r, ExecutorName: types.ExecutorInProcess,
 		Study: s.id, Slots: opt.Workers, Ahead: true,
 		NewKey: func() string { return prefix + strconv.FormatInt(keys.Add(1), 36) },
 		Hooks: agent.Hooks{Stopping: r.stopping, Ended: func(l types.Lease, _ types.FinishRequest, reply types.FinishReply) {

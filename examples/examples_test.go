@@ -85,6 +85,49 @@ func TestPipe(t *testing.T) {
 	}
 }
 
+// A population of the example is trained with real checkpoints: no step is made twice,
+// and copies go on where the copied trial was.
+func TestPBT(t *testing.T) {
+	need(t, "python3", "--version")
+	folder := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", folder, "../cmd/tuner").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	tuner := func(args ...string) string {
+		cmd := exec.Command(filepath.Join(folder, "tuner"), args...)
+		cmd.Env = append(os.Environ(), "TUNER_DB="+filepath.Join(folder, "t.db"))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("tuner %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	trials := filepath.Join(folder, "trials")
+	out := tuner("sweep", "--name", "toy", "--max", "score", "-p", "a=0.0..1.0", "-p", "b=0.0..1.0", "--algorithm", "random", "--seed", "1",
+		"-j", "2", "--dir", trials, "--stopper", "pbt:population=3,max_step=30,interval=10", "--", "python3", "pbt/train.py", "{a}", "{b}")
+	if !strings.Contains(out, "toy: 5 trials: 3 completed, 2 pruned") {
+		t.Fatal(out)
+	}
+	steps := map[string]int{}
+	for _, copied := range []string{"3", "4"} {
+		b, err := os.ReadFile(filepath.Join(trials, "default", "toy", copied, "1", "stdout.log"))
+		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+		if err != nil || len(lines) != 11 || !strings.HasPrefix(lines[0], "goes on from step ") {
+			t.Fatalf("trial %s printed %q, %v", copied, b, err)
+		}
+		steps[lines[0]]++
+		if first := strings.Fields(lines[1])[0]; first != map[string]string{"3": "step=11", "4": "step=21"}[copied] {
+			t.Errorf("trial %s begins with %s", copied, first)
+		}
+	}
+	if len(steps) != 2 {
+		t.Errorf("%v", steps)
+	}
+	if out := tuner("show", "toy", "4"); !strings.Contains(out, "goes on from") {
+		t.Error(out)
+	}
+}
+
 func TestCPP(t *testing.T) {
 	need(t, "g++", "--version")
 	binary := filepath.Join(t.TempDir(), "branin")

@@ -6,6 +6,10 @@ import "time"
 // runs them, and their values are told.
 const ExecutorAsk = "ask"
 
+// ExecutorInProcess is the executor of trials that are functions of the SDK: they
+// have no directories.
+const ExecutorInProcess = "inproc"
+
 // AskBody asks for trials to evaluate without a worker that renews leases.
 type AskBody struct {
 	// N is how many; 0 means 1.

@@ -112,5 +112,7 @@ type Rule struct {
 	Doc      string
 	Version  int
 	Settings []trial.Setting
-	New      func(Config) (Stopper, error)
+	// Copies says that what New builds is a Breeder.
+	Copies bool
+	New    func(Config) (Stopper, error)
 }

@@ -55,7 +55,8 @@ func pbtRule() Rule {
 			{Name: "resample", Type: trial.FloatSetting, Default: 0.25, Min: new(float64(0)), Max: new(float64(1)),
 				Doc: "Probability with which a value of a copy is drawn anew instead."},
 		},
-		New: newPBT,
+		Copies: true,
+		New:    newPBT,
 	}
 }
 

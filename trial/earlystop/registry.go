@@ -75,9 +75,8 @@ func New(c types.Component, cfg Config) (Stopper, error) {
 
 // Copies reports whether the rule that c names makes copies of trials.
 func Copies(c types.Component) bool {
-	rule, err := New(c, Config{Objectives: []types.Objective{{Goal: types.Minimize}}})
-	_, ok := rule.(Breeder)
-	return err == nil && ok
+	rule, err := Rules().Lookup(c.Name)
+	return err == nil && rule.Copies
 }
 
 // Budgets reports whether the rule that c names gives every trial a budget.

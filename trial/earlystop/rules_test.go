@@ -334,9 +334,14 @@ func TestWilcoxonReason(t *testing.T) {
 // steps, by rule.
 func BenchmarkDecide(b *testing.B) {
 	const trials, steps = 10_000, 100
-	for _, name := range []string{"median", "percentile", "asha", "hyperband", "patience", "threshold", "wilcoxon"} {
-		b.Run(name, func(b *testing.B) {
-			s, err := earlystop.New(types.Component{Name: name},
+	for _, text := range []string{"median", "percentile", "asha", "hyperband", "asha:mode=promote,max_step=100",
+		"pbt:population=1000,max_step=100", "patience", "threshold", "wilcoxon"} {
+		b.Run(text, func(b *testing.B) {
+			c, err := trial.ParseComponent(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := earlystop.New(c,
 				earlystop.Config{Objectives: []types.Objective{{Metric: "error", Goal: types.Minimize}}})
 			if err != nil {
 				b.Fatal(err)

@@ -170,7 +170,12 @@ func TestPopulationsAreChecked(t *testing.T) {
 			t.Errorf("got %v, want %s", err, tt.want)
 		}
 	}
-	open(t, e, herdSpec("a", 0))
+	a := open(t, e, herdSpec("a", 0))
+	for _, by := range []string{types.ExecutorAsk, types.ExecutorInProcess} {
+		if _, err := e.Lease(ctx, types.LeaseRequest{Study: a.ID, Worker: "w", Executor: by}); types.CodeOf(err) != types.Unsupported {
+			t.Errorf("%s: %v", by, err)
+		}
+	}
 	other := herdSpec("a", 0)
 	other.Stopper = types.Component{Name: "median"}
 	if _, err := e.OpenStudy(ctx, other); types.CodeOf(err) != types.Conflict || !strings.Contains(err.Error(), "one rule from its start to its end") {

@@ -12,6 +12,7 @@ import (
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
 )
 
 // leasing is how a study answers a LeaseRequest.
@@ -82,6 +83,11 @@ func leaseOnce(ctx context.Context, e *Engine, kind string, req *types.LeaseRequ
 func (s *study) lease(ctx context.Context, tx *txn, req types.LeaseRequest) (types.LeaseReply, error) {
 	if err := fits(s.st.Spec.Require, req.Labels); err != nil {
 		return types.LeaseReply{}, err
+	}
+	if _, copies := s.stopper.(earlystop.Breeder); copies && (req.Executor == types.ExecutorAsk || req.Executor == types.ExecutorInProcess) {
+		return types.LeaseReply{}, types.Errorf(types.Unsupported,
+			"trials of a population go on from each other's checkpoints, and only those that are commands have a directory for them").WithField("stopper").
+			WithRemedy("run the study with tuner sweep or tuner worker; or use another stopper than %s", s.st.Spec.Stopper.Name)
 	}
 	if req.Key != "" {
 		if again := s.leasesOf(req); len(again) > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/gotuner/tuner/internal/filelock"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
 	"github.com/gotuner/tuner/trial/engine"
 )
 
@@ -185,6 +186,9 @@ func (r retention) expired(ctx context.Context, db reader, study trial.Study, st
 	// Of a million trials few have a directory left, and fewer are unfinished.
 	if study, err = db.StudyByID(ctx, study.ID); err != nil {
 		return nil, err
+	}
+	if earlystop.Copies(study.Spec.Stopper) && study.State != types.StudyFinished && study.State != types.StudyStopped {
+		r.all = true // a trial that is over may still be copied
 	}
 	open := map[int64]bool{}
 	if err := store.EachTrial(ctx, db, study.ID, store.TrialFilter{States: []types.State{types.Queued, types.Running, types.Paused}}, func(t *trial.Trial) error {

@@ -31,17 +31,20 @@ type planFlags struct {
 
 // planned is what a stopper does to simulated searches.
 type planned struct {
-	Stopper  string `json:"stopper"`
-	Trials   int64  `json:"trials"`
-	Workers  int64  `json:"workers"`
-	Searches int64  `json:"searches"` // that were simulated
+	Stopper string `json:"stopper"`
+	// Trials are those that begin at the first step; Copies, in the mean, those that
+	// go on from another's.
+	Trials   int64   `json:"trials"`
+	Copies   float64 `json:"copies,omitempty"`
+	Workers  int64   `json:"workers"`
+	Searches int64   `json:"searches"` // that were simulated
 	// Steps are those made: in the mean, and in the shortest and the longest
 	// search; OfSteps without a stopper.
 	Steps   int64 `json:"steps"`
 	Least   int64 `json:"least"`
 	Most    int64 `json:"most"`
 	OfSteps int64 `json:"of_steps"`
-	// Lengths says how many trials have which last step, in the mean.
+	// Lengths says how many trials run for how many steps, in the mean.
 	Lengths []plannedLength `json:"lengths"`
 	// KeptBest is the share of the searches whose best trial without a stopper
 	// ran to its end.
@@ -94,9 +97,6 @@ func runPlan(st *State, c *cobra.Command, f *planFlags) error {
 	if err := checkCounts(file); err != nil {
 		return err
 	}
-	if file.Trials == nil {
-		return usagef("the number of trials is missing").WithRemedy("add -n 100")
-	}
 	jobs := int64(max(1, len(file.GPUs)))
 	if file.Jobs != nil {
 		jobs = *file.Jobs
@@ -104,6 +104,13 @@ func runPlan(st *State, c *cobra.Command, f *planFlags) error {
 	components, err := planStoppers(file.Stopper)
 	if err != nil {
 		return err
+	}
+	trials := int64(0)
+	switch {
+	case file.Trials != nil:
+		trials = *file.Trials
+	case !earlystop.Copies(components[0]):
+		return usagef("the number of trials is missing").WithRemedy("add -n 100")
 	}
 	if f.steps == 0 {
 		f.steps = maxStepOf(components[0])
@@ -113,13 +120,14 @@ func runPlan(st *State, c *cobra.Command, f *planFlags) error {
 		return usagef("%d is no number of steps", f.steps).WithField("--steps").WithRemedy("give the length of a whole trial, as in --steps 40")
 	case f.steps == 0:
 		return usagef("the length of a trial is missing").WithRemedy("add --steps 40: how many epochs, or whatever your program reports by, a whole trial has")
-	case f.steps > mostPlanned / *file.Trials:
-		return usagef("%d trials of %d steps are too many to simulate", *file.Trials, f.steps).
+	case f.steps > mostPlanned/max(1, trials):
+		return usagef("%d trials of %d steps are too many to simulate", trials, f.steps).
 			WithRemedy("plan with larger steps: what is saved depends on their ratio")
 	}
 	var out []planned
 	for _, comp := range components {
-		p, err := planOf(comp, *file.Trials, jobs, f.steps)
+		comp = withLength(comp, f.steps)
+		p, err := planOf(comp, trials, jobs, f.steps)
 		if err != nil {
 			return err
 		}
@@ -157,6 +165,19 @@ func maxStepOf(c types.Component) int64 {
 	return s.Int("max_step")
 }
 
+// withLength gives a rule that needs to know the length of a trial that of the plan.
+func withLength(c types.Component, steps int64) types.Component {
+	if maxStepOf(c) != 0 || !earlystop.Copies(c) && c.Settings["mode"] != "promote" {
+		return c
+	}
+	settings := maps.Clone(c.Settings)
+	if settings == nil {
+		settings = map[string]any{}
+	}
+	settings["max_step"] = steps
+	return types.Component{Name: c.Name, Settings: settings}
+}
+
 // planOf simulates searches with one stopper.
 func planOf(comp types.Component, trials, jobs, steps int64) (planned, error) {
 	p := planned{Stopper: comp.Name, Trials: trials, Workers: jobs, OfSteps: trials * steps}
@@ -175,7 +196,13 @@ func planOf(comp types.Component, trials, jobs, steps int64) (planned, error) {
 			return p, err
 		}
 		best := int64(0)
+		p.OfSteps, p.Trials = r.OfSteps, r.OfSteps/steps
 		for _, t := range r.Trials {
+			if t.Copy != nil {
+				p.Copies += 1 / float64(searches)
+				lengths[t.Step-t.Copy.Step]++
+				continue
+			}
 			lengths[t.Step]++
 			if value(t.Number, steps) < value(best, steps) {
 				best = t.Number
@@ -202,8 +229,13 @@ func showPlans(st *State, ps []planned, text string) error {
 	fmt.Fprintf(&b, "%s of %s, %d at once\n\n", plural(p.Trials, "trial"), plural(p.OfSteps/p.Trials, "step"), p.Workers)
 	if len(ps) == 1 {
 		showLengths(&b, p)
-		fmt.Fprintf(&b, "\n%s: about %s instead of %d (%s; %d to %d in %d simulated searches)\n",
-			p.Stopper, plural(p.Steps, "step"), p.OfSteps, p.share(p.Steps), p.Least, p.Most, p.Searches)
+		if p.Copies > 0 {
+			fmt.Fprintf(&b, "\n%s: %s, no fewer than without it; %.0f of about %.0f trials go on as copies from where the best ones are\n",
+				p.Stopper, plural(p.Steps, "step"), p.Copies, float64(p.Trials)+p.Copies)
+		} else {
+			fmt.Fprintf(&b, "\n%s: about %s instead of %d (%s; %d to %d in %d simulated searches)\n",
+				p.Stopper, plural(p.Steps, "step"), p.OfSteps, p.share(p.Steps), p.Least, p.Most, p.Searches)
+		}
 	} else {
 		rows := [][]string{{"stopper", "steps", "share", "to the end", "best kept"}}
 		for _, p := range ps {

@@ -14,9 +14,6 @@ import (
 // reading them would take seconds of a command that else answers at once.
 const mostCounted = 100_000
 
-// population is the stopper that replaces trials.
-const population = "pbt"
-
 // stoppedSteps is what a stopper saved of a study, in steps of the trials that
 // completed or were pruned.
 type stoppedSteps struct {
@@ -31,7 +28,7 @@ type stoppedSteps struct {
 // nothing to compare: no pruned trial, no completed one, or no steps. A population
 // saves nothing: its copies go on from what others have trained.
 func countStopped(ctx context.Context, db store.Lister, id int64, spec types.StudySpec, c types.Counts) (*stoppedSteps, error) {
-	none := spec.Stopper.Name == earlystop.DefaultName || spec.Stopper.Name == population
+	none := spec.Stopper.Name == earlystop.DefaultName || earlystop.Copies(spec.Stopper)
 	if none || c.Pruned == 0 || c.Completed == 0 || c.Total() > mostCounted {
 		return nil, nil //nolint:nilnil // there is nothing to say
 	}
