@@ -251,7 +251,7 @@ func (k *tokens) fresh(hash []byte, now time.Time) (knownToken, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	hit, ok := k.known[string(hash)]
-	return hit, ok && hit.until.After(now)
+	return hit, ok && stillFresh(now, hit.until, tokenFresh)
 }
 
 func sameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -72,7 +72,11 @@ func (c *callers) givenUp(id int64, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.runs[id]
-	return r != nil && now.Sub(r.given) < handoverPause
+	if r == nil {
+		return false
+	}
+	since := now.Sub(r.given)
+	return since >= 0 && since < handoverPause // a clock that goes back ends it
 }
 
 // stays reports whether a study that another server sends a request for stays

@@ -44,7 +44,8 @@ const ownerHeader = "Tuner-Owner"
 const (
 	// whereFresh is how long it is believed who owns a study.
 	whereFresh = time.Second
-	// peerPause is how long a server that refused a connection is left alone.
+	// peerPause is how long a server that refused a connection is left alone; at
+	// most whereFresh.
 	peerPause = time.Second
 	// manyStudies is when the memory of owners is emptied.
 	manyStudies = 10_000
@@ -219,7 +220,7 @@ func (s *Server) whereID(ctx context.Context, id int64) (place, error) {
 	s.elsewhere.mu.Lock()
 	at, ok := s.elsewhere.places[id]
 	s.elsewhere.mu.Unlock()
-	if ok && now.Before(at.until) {
+	if ok && stillFresh(now, at.until, whereFresh) {
 		return at, nil
 	}
 	owner, addr, err := s.cfg.Engine.Elsewhere(ctx, id)
@@ -232,6 +233,13 @@ func (s *Server) whereID(ctx context.Context, id int64) (place, error) {
 	}
 	s.remember(id, at)
 	return at, nil
+}
+
+// stillFresh reports whether what was found out is to be believed until a moment
+// to come, for so long at most: with a clock that goes back, that would be hours.
+func stillFresh(now, until time.Time, most time.Duration) bool {
+	left := until.Sub(now)
+	return left > 0 && left <= most
 }
 
 func (s *Server) remember(id int64, at place) {

@@ -166,6 +166,11 @@ func (s *stage) comesToAnEnd(p *process, what string, c *client.Client, st types
 			case v.Counts != last:
 				last, moved = v.Counts, time.Now()
 			case time.Since(moved) > patience:
+				for _, server := range s.servers { // says what each of its goroutines does
+					server.signal(syscall.SIGQUIT)
+					<-server.ended
+					s.Log(server.out)
+				}
 				s.Fatalf("%s does not end, and nothing moves: %+v\n%s", what, v.Counts, s.said())
 			}
 		}

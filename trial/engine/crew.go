@@ -158,7 +158,7 @@ func (e *Engine) tend(ctx context.Context) {
 	}
 	for p := range projects {
 		e.crew.mu.Lock()
-		due := now.Sub(e.crew.read[p]) >= crewFresh
+		due := now.Sub(e.crew.read[p]).Abs() >= crewFresh // a clock that goes back, too
 		e.crew.mu.Unlock()
 		if !due {
 			continue
