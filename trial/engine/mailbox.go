@@ -148,13 +148,18 @@ func (e *Engine) mailboxLoop(ctx context.Context) {
 		}
 		if now := e.cfg.Now(); now.Sub(lastDrop) > mailboxRetention {
 			lastDrop = now
-			if err := e.cfg.Store.DropCommands(ctx, now.Add(-mailboxRetention)); err != nil && ctx.Err() == nil {
-				e.cfg.Logger.Warn("could not clean the mailbox", "error", err)
-			}
-			if err := e.cfg.Store.DropRequestKeys(ctx, now.Add(-keyRetention)); err != nil && ctx.Err() == nil {
-				e.cfg.Logger.Warn("could not forget the keys of old requests", "error", err)
-			}
+			e.clean(ctx, now)
 		}
+	}
+}
+
+// clean removes what nobody will ask for again.
+func (e *Engine) clean(ctx context.Context, now time.Time) {
+	if err := e.cfg.Store.DropCommands(ctx, now.Add(-mailboxRetention)); err != nil && ctx.Err() == nil {
+		e.cfg.Logger.Warn("could not clean the mailbox", "error", err)
+	}
+	if err := e.cfg.Store.DropRequestKeys(ctx, now.Add(-keyRetention)); err != nil && ctx.Err() == nil {
+		e.cfg.Logger.Warn("could not forget the keys of old requests", "error", err)
 	}
 }
 
