@@ -60,7 +60,8 @@ func (s *study) breed(ctx context.Context, tx *txn, b earlystop.Breeder, c types
 // pointOf is the point of a trial in the current space, one drawn anew if it has no
 // place there any more.
 func (s *study) pointOf(ctx context.Context, number int64) (space.Point, error) {
-	version, p := 0, space.Point(nil)
+	var version int
+	var p space.Point
 	if lt := s.live[number]; lt != nil {
 		version, p = lt.SpaceVersion, lt.settled(s.spaces[lt.SpaceVersion-1])
 	} else {

@@ -24,14 +24,14 @@ func herdSpec(name string, n int64) types.StudySpec {
 
 // raise trains a population, three trials at once, and returns what was handed
 // out. Now and then an attempt is lost, and between makes another engine.
-func raise(t *testing.T, e *engine.Engine, study int64, between func() *engine.Engine) (log []string) {
+func raise(t *testing.T, study int64, between func() *engine.Engine) (log []string) {
 	t.Helper()
 	ctx := context.Background()
 	at := map[int64]int64{}
 	var held []types.Lease
 	lost := map[int64]bool{}
 	for range 300 {
-		e = between()
+		e := between()
 		for len(held) < 3 {
 			r, err := e.Lease(ctx, types.LeaseRequest{Study: study, Worker: "w"})
 			if err != nil {
@@ -81,7 +81,7 @@ func TestPopulation(t *testing.T) {
 		db := memstore.New()
 		e := start(t, db)
 		st := open(t, e, herdSpec("a", 0))
-		log := raise(t, e, st.ID, func() *engine.Engine {
+		log := raise(t, st.ID, func() *engine.Engine {
 			if restarts {
 				if err := e.Close(ctx); err != nil {
 					t.Fatal(err)
@@ -147,7 +147,7 @@ func afterwards(t *testing.T, db store.Store, study int64) {
 func TestPopulationWithinItsBudget(t *testing.T) {
 	e := start(t, memstore.New())
 	st := open(t, e, herdSpec("a", 5))
-	log := raise(t, e, st.ID, func() *engine.Engine { return e })
+	log := raise(t, st.ID, func() *engine.Engine { return e })
 	v, err := e.Study(t.Context(), st.ID)
 	if err != nil || v.Counts != (types.Counts{Completed: 4, Pruned: 1}) || !strings.Contains(v.Reason, "budget of 5 trials") {
 		t.Errorf("%+v, %v\n%s", v, err, strings.Join(log, "\n"))
