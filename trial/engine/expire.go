@@ -68,6 +68,9 @@ func (s *study) overdue() []trial.Attempt {
 	now := s.e.cfg.Now()
 	var out []trial.Attempt
 	for _, lt := range s.running {
+		if lt.expires.Sub(now) > lt.ttl { // the clock went back; it would end as much later
+			s.renew(lt, now)
+		}
 		if lt.ending || !lt.expires.After(now) {
 			lt.ending = true
 			out = append(out, *lt.attempt)
@@ -97,9 +100,8 @@ func (s *study) vanish(tx *txn, lt *liveTrial) {
 	}
 }
 
-// spare gives every lease a full term from now: this process stood still, so it
-// cannot tell who gave signs of life meanwhile, or its clock went back, and leases
-// would end as much later.
+// spare gives every lease a full term: this process stood still, so it cannot
+// tell who gave signs of life meanwhile.
 func (s *study) spare() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -180,6 +180,22 @@ func TestClockThatGoesBackKeepsNoLease(t *testing.T) {
 	})
 }
 
+// TestLeaseOfAWrongHour: it was given while the clock was hours ahead for a moment.
+func TestLeaseOfAWrongHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var clock wallClock
+		e := start(t, memstore.New(), func(c *engine.Config) { c.Now = clock.now })
+		st := open(t, e, spec("a", 10))
+		clock.jump.Store(int64(8 * time.Hour))
+		lost := lease(t, e, st.ID)
+		clock.jump.Store(0)
+		time.Sleep(engine.DefaultLeaseTTL + 5*time.Second)
+		if got := lease(t, e, st.ID); got.Ref.Trial != lost.Ref.Trial || got.Ref.Attempt != 2 {
+			t.Errorf("leased %+v, want the trial of the silent worker", got.Ref)
+		}
+	})
+}
+
 func TestRenewalKeepsTheLengthThatWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()

@@ -212,10 +212,9 @@ func (e *Engine) expireLoop(ctx context.Context) {
 		case <-t.C:
 		}
 		e.tend(ctx)
-		took := store.Time(e.cfg.Now()).Sub(before)
-		astray := took > absence || took < 0 // asleep, or set back: the ends of leases mean nothing any more
+		slept := store.Time(e.cfg.Now()).Sub(before) > absence
 		for _, s := range e.ownedStudies() {
-			if astray {
+			if slept {
 				s.spare()
 			}
 			s.expire(ctx)
