@@ -178,6 +178,20 @@ func (s *stage) comesToAnEnd(p *process, what string, c *client.Client, st types
 	s.ends(p, what)
 }
 
+// complaints looks for what no server should say, whatever is done to it.
+func (s *stage) complaints(i int, p *process) {
+	s.Helper()
+	text := p.out.String()
+	if strings.Contains(text, "DATA RACE") {
+		s.Errorf("server %d logged\n%s", i, text)
+	}
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "level=ERROR") {
+			s.Errorf("server %d logged %s", i, line)
+		}
+	}
+}
+
 func tail(o *output) string {
 	text := o.String()
 	return text[max(0, len(text)-4000):]
@@ -190,6 +204,9 @@ func (s *stage) startServer(i int, armed bool) {
 	env := []string{clockEnv + "=" + s.clock(i)}
 	if armed {
 		env = append(env, fmt.Sprintf("%s=engine.%s_commit:%d", failpoint.Env, []string{"before", "after"}[s.r.IntN(2)], 50+s.r.IntN(500)))
+	}
+	if p := s.servers[i]; p != nil {
+		s.complaints(i, p)
 	}
 	s.servers[i] = s.spawn("server", env, "serve", "--listen", s.addresses[i], "--db", s.db)
 }
@@ -439,9 +456,7 @@ func TestChaos(t *testing.T) {
 	for i, p := range s.servers {
 		p.signal(syscall.SIGTERM)
 		s.ends(p, "server "+strconv.Itoa(i))
-		if text := p.out.String(); strings.Contains(text, "level=ERROR") || strings.Contains(text, "DATA RACE") {
-			t.Errorf("server %d logged\n%s", i, tail(p.out))
-		}
+		s.complaints(i, p)
 	}
 
 	db, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: s.db})

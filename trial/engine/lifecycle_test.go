@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -192,6 +193,38 @@ func TestLeaseOfAWrongHour(t *testing.T) {
 		time.Sleep(engine.DefaultLeaseTTL + 5*time.Second)
 		if got := lease(t, e, st.ID); got.Ref.Trial != lost.Ref.Trial || got.Ref.Attempt != 2 {
 			t.Errorf("leased %+v, want the trial of the silent worker", got.Ref)
+		}
+	})
+}
+
+// meddled is a store in which something happens while a study is being loaded.
+type meddled struct {
+	store.Store
+
+	once func()
+}
+
+func (m *meddled) Attempts(ctx context.Context, study, number int64) ([]trial.Attempt, error) {
+	m.once()
+	return m.Store.Attempts(ctx, study, number)
+}
+
+// TestTakenOverWhileItIsLoaded: another process, whose clock is ahead, takes the
+// study and ends a trial, so that what was read of it before does not fit what is
+// read then.
+func TestTakenOverWhileItIsLoaded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := memstore.New()
+		first := start(t, db)
+		st := open(t, first, spec("a", 10))
+		l := lease(t, first, st.ID)
+		closed(t, first)
+		second := start(t, &meddled{db, sync.OnceFunc(func() {
+			other := start(t, db, func(c *engine.Config) { c.Now = func() time.Time { return time.Now().Add(2 * engine.DefaultOwnerTTL) } })
+			finish(t, other, l, 1)
+		})})
+		if got := lease(t, second, st.ID); got.Ref.Trial != 1 {
+			t.Errorf("the other process leased %+v", got.Ref)
 		}
 	})
 }

@@ -113,6 +113,9 @@ func (e *Engine) take(ctx context.Context, id int64) (*study, error) {
 	defer e.hold(id, st.Epoch)()
 	s, err := e.load(ctx, st)
 	if err != nil {
+		if is, err := e.cfg.Store.StudyByID(ctx, id); err == nil && is.Epoch != st.Epoch {
+			return nil, nil // another took it meanwhile and changed what was being read
+		}
 		e.release(ctx, id, st.Epoch)
 		return nil, err
 	}
