@@ -97,6 +97,9 @@ func openFor(t *testing.T, cfg Config) *Store {
 // TestLaterSchemaConformance: this version does all that it does on the schema
 // of a later one.
 func TestLaterSchemaConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the suite once more: the same code")
+	}
 	eachDialect(t, func(t *testing.T, _ Config, _ func(int64)) {
 		storetest.Run(t, func(t *testing.T) store.Store {
 			d := sqliteDialect
