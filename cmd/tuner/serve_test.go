@@ -324,7 +324,6 @@ func TestServeRefuses(t *testing.T) {
 		"show the token to the network": {"ls", "--url", "http://192.0.2.1:7070", "--token-file", bad},
 		"gc works on a database":        at("gc", "s"),
 		"there is no command to run":    at("sweep", "--name", "s", "-n", "3"),
-		"directories of trials are not": append(at("sweep", "--name", "s", "--min", "v", "-p", "x=0.0..1.0", "-n", "3", "--keep", "best"), "--", "true"),
 		"what runs here would be":       at("worker", "s"),
 		"there is no study":             at("worker", "s", "--trust-server-commands"),
 		"a worker needs a server":       {"worker", "s"},
