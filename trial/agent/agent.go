@@ -50,6 +50,13 @@ type Launcher interface {
 	Resume(a types.Adopted) (*Job, error)
 }
 
+// Clearer is a Launcher that makes room for an attempt that nobody has tried to
+// start: whatever is in its place is not of this attempt. Errors mean what those of
+// Launch do. It is not called for attempts that are adopted.
+type Clearer interface {
+	Clear(l types.Lease) error
+}
+
 // Job is an attempt as the agent runs it.
 type Job struct {
 	Spec executor.Spec

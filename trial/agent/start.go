@@ -13,7 +13,7 @@ import (
 // start runs a newly leased attempt to its end and returns the next lease, nil
 // if there is none yet. ahead may get it earlier; see Config.Ahead.
 func (a *Agent) start(ctx context.Context, l types.Lease, slot int, ahead func(types.LeaseReply)) *types.LeaseReply {
-	job, handle, end := a.begin(ctx, l, slot)
+	job, handle, end := a.begin(ctx, l, slot, true)
 	if end != nil {
 		return a.finish(ctx, l, *end, ahead)
 	}
@@ -54,7 +54,7 @@ func (a *Agent) resume(ctx context.Context, ad types.Adopted, slot int) {
 	handle := ad.Handle
 	if handle == "" {
 		var end *types.FinishRequest
-		if job, handle, end = a.begin(ctx, ad.Lease, slot); end != nil {
+		if job, handle, end = a.begin(ctx, ad.Lease, slot, false); end != nil {
 			a.finishLast(ctx, ad.Lease, *end)
 			return
 		}
@@ -85,9 +85,16 @@ func (a *Agent) resume(ctx context.Context, ad types.Adopted, slot int) {
 // machine is at fault (a full disk, too many processes) it tries on, for that
 // is no failure of the trial and the next one would meet it too. end is how the
 // attempt is to be finished if it cannot be started.
-func (a *Agent) begin(ctx context.Context, l types.Lease, slot int) (job *Job, handle string, end *types.FinishRequest) {
+func (a *Agent) begin(ctx context.Context, l types.Lease, slot int, fresh bool) (job *Job, handle string, end *types.FinishRequest) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		job, handle, err := a.tryBegin(ctx, l, slot)
+		var err error
+		if c, ok := a.cfg.Launcher.(Clearer); ok && fresh {
+			err = c.Clear(l)
+		}
+		if err == nil {
+			fresh = false
+			job, handle, err = a.tryBegin(ctx, l, slot)
+		}
 		if err == nil {
 			return job, handle, nil
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -187,7 +188,7 @@ func (m *Machine) Worker(backend agent.Backend, study types.Study, cfg Processes
 		}
 	}
 	root := m.StudyDir(spec.Project, spec.Name)
-	state, lock, err := agentDir(root)
+	state, lock, err := agentDir(root, identity(study.ID, study.Created))
 	if err != nil {
 		return nil, err
 	}
@@ -234,19 +235,43 @@ func (m *Machine) workerName(state string) string { return m.host + ":" + state 
 const (
 	agentsDir = ".agents"
 	agentLock = "agent.lock"
+	agentFor  = "study" // the identity of the study that its last agent worked for
 )
+
+// identity tells a study from others of its name in other databases.
+func identity(id int64, created time.Time) string {
+	return strconv.FormatInt(id, 10) + "-" + strconv.FormatInt(created.UnixMicro(), 36)
+}
+
+// Foreign reports whether the folder of a study's trial directories was last used
+// for another study of its name, of another database.
+func Foreign(folder string, id int64, created time.Time) bool {
+	of, err := os.ReadFile(filepath.Join(folder, agentsDir, "0", agentFor))
+	return err == nil && len(of) > 0 && string(of) != identity(id, created)
+}
 
 // agentDir takes the first state folder of the study that no living process
 // holds. An agent that was killed leaves its folder to the next, which finds
-// the supervisor and the trials of its predecessor there.
-func agentDir(root string) (string, *filelock.Lock, error) {
+// the supervisor and the trials of its predecessor there. Agents of two studies
+// of one name, in two databases, cannot share the folder at one time: they would
+// run different trials in one directory.
+func agentDir(root, study string) (string, *filelock.Lock, error) {
 	for i := range 10_000 {
 		dir := filepath.Join(root, agentsDir, fmt.Sprint(i))
 		lock, err := filelock.Try(filepath.Join(dir, agentLock))
 		switch {
 		case err == nil:
+			err := os.WriteFile(filepath.Join(dir, agentFor), []byte(study), 0o600)
+			if err != nil {
+				return "", nil, errors.Join(unwritable(root, err), lock.Release())
+			}
 			return dir, lock, probe(root, lock)
 		case errors.Is(err, filelock.ErrHeld):
+			// Not yet written, if it has just begun.
+			if of, err := os.ReadFile(filepath.Join(dir, agentFor)); err == nil && len(of) > 0 && string(of) != study {
+				return "", nil, types.Errorf(types.Conflict, "another study of the same name, in another database, runs in the folder %s", root).
+					WithField("dir").WithRemedy("choose another --dir or --name, or wait until it has ended")
+			}
 		default:
 			return "", nil, unwritable(root, err)
 		}

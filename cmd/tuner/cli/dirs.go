@@ -8,17 +8,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/internal/filelock"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/agent"
 	"github.com/gotuner/tuner/trial/earlystop"
 	"github.com/gotuner/tuner/trial/engine"
+	"github.com/gotuner/tuner/trial/local"
 )
 
 // studyDirs are the folders of a study on this machine: where --dir says, and
-// wherever else an attempt says that it ran.
+// wherever else an attempt says that it ran, less those that a study of another
+// database has come to use.
 func studyDirs(ctx context.Context, db store.Store, study trial.Study, dir string) ([]string, error) {
 	spec := study.Spec
 	out := []string{filepath.Join(dir, spec.Project, spec.Name)}
@@ -35,7 +39,7 @@ func studyDirs(ctx context.Context, db store.Store, study trial.Study, dir strin
 			out = append(out, f)
 		}
 	}
-	return out, nil
+	return slices.DeleteFunc(out, func(f string) bool { return local.Foreign(f, study.ID, study.Created) }), nil
 }
 
 // isStudyDir reports whether the folder that an attempt's directory
@@ -174,7 +178,8 @@ func (r retention) kept(ctx context.Context, db reader, study trial.Study) (map[
 
 // expired are the directories of a study that the rule gives up: those of
 // finished trials that it does not keep and, with leftovers, of numbers that the
-// study has not reached (left by an earlier study of the name). A trial that may
+// study has not reached (left by an earlier study of the name) and what its trials
+// have set aside. A trial that may
 // still run keeps its own.
 func (r retention) expired(ctx context.Context, db reader, study trial.Study, studyDir string, leftovers bool) ([]trialDir, error) {
 	// The directories are read before the trials, so that one that is made
@@ -202,10 +207,31 @@ func (r retention) expired(ctx context.Context, db reader, study trial.Study, st
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(dirs, func(d trialDir) bool {
+	dirs = slices.DeleteFunc(dirs, func(d trialDir) bool {
 		if d.number >= study.NextNumber {
 			return !leftovers || busyDir(d.path)
 		}
 		return r.all || kept[d.number] || open[d.number] || busyDir(d.path)
-	}), nil
+	})
+	if !leftovers {
+		return dirs, nil
+	}
+	aside, err := asideIn(studyDir)
+	return append(dirs, aside...), err
+}
+
+// asideIn are the directories of trials that have been set aside by new ones.
+func asideIn(studyDir string) ([]trialDir, error) {
+	entries, err := os.ReadDir(studyDir)
+	if err != nil {
+		return nil, types.Errorf(types.Unavailable, "look for directories of trials: %w", err)
+	}
+	var out []trialDir
+	for _, e := range entries {
+		number, _, ok := strings.Cut(e.Name(), agent.AsideMark)
+		if n, err := strconv.ParseInt(number, 10, 64); ok && err == nil && e.IsDir() {
+			out = append(out, trialDir{n, filepath.Join(studyDir, e.Name())})
+		}
+	}
+	return out, nil
 }
