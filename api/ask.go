@@ -62,6 +62,11 @@ func (s *Server) ask(ctx context.Context, in *askInput) (out types.AskReply, err
 		if err != nil {
 			return err
 		}
+		if b.Worker != "" && b.Worker != types.ExecutorAsk { // else it is everybody's
+			if err := s.ownWorker(ctx, in.Project, b.Worker, false); err != nil {
+				return err
+			}
+		}
 		reply, err := s.cfg.Engine.Ask(ctx, req)
 		out = reply.Asked()
 		return err

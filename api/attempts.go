@@ -66,18 +66,13 @@ func (s *Server) attemptRoutes() {
 		Summary: "Take the open attempts of a worker over that has restarted, under new tokens"}, s.adopt)
 }
 
-// nodeSuffix marks the machines of callers. What a caller says about its machine
-// is shown to people, but must never be taken for a place on the server's own,
-// where directories are removed and processes ended by that name.
-const nodeSuffix = "/url"
-
 // outsider is a lease request of somebody on the network.
 func outsider(req types.LeaseRequest, study int64, maxWait time.Duration) (types.LeaseRequest, error) {
 	if err := sameStudy(req.Study, study); err != nil {
 		return req, err
 	}
 	req.Study = study
-	req.Node = cmp.Or(req.Node, "unknown") + nodeSuffix
+	req.Node = cmp.Or(req.Node, "unknown") + types.OutsideNode
 	req.Wait = min(max(req.Wait, 0), types.Duration(maxWait))
 	return req, checkWorker(req.Worker)
 }
@@ -107,6 +102,9 @@ func (s *Server) lease(ctx context.Context, in *leaseInput) (out types.LeaseRepl
 	defer done()
 	err = s.withStudy(ctx, in.StudyName, func(id int64) error {
 		req, err := outsider(in.Body, id, s.cfg.MaxWait)
+		if err == nil {
+			err = s.ownWorker(ctx, in.Project, req.Worker, false)
+		}
 		if err == nil {
 			out, err = s.cfg.Engine.Lease(ctx, req)
 		}
@@ -140,6 +138,7 @@ func (s *Server) finish(ctx context.Context, in *finishInput) (*finishOutput, er
 	var out finishOutput
 	b := in.Body
 	err := s.withStudy(ctx, in.StudyName, func(id int64) error {
+		var refused error
 		req := types.FinishRequest{Ref: in.ref(id, b.Token), Outcome: b.Outcome, Reason: b.Reason, Reports: b.Reports, Cursor: b.Cursor,
 			Metrics: b.Metrics, Exit: b.Exit, Signal: b.Signal, Dir: b.Dir}
 		if b.Next != nil {
@@ -147,9 +146,14 @@ func (s *Server) finish(ctx context.Context, in *finishInput) (*finishOutput, er
 			if err != nil {
 				return err
 			}
-			req.Next = &next
+			if refused = s.ownWorker(ctx, in.Project, next.Worker, false); refused == nil {
+				req.Next = &next
+			}
 		}
 		reply, err := s.cfg.Engine.Finish(ctx, req)
+		if refused != nil { // the trial is finished; whoever asks again for a lease gets the error
+			reply.Next = &types.LeaseReply{Status: types.LeaseWait, Reason: refused.Error()}
+		}
 		out.Body = reply
 		return err
 	})
@@ -164,6 +168,9 @@ func (s *Server) heartbeat(ctx context.Context, in *heartbeatInput) (out types.H
 		return out, err
 	}
 	err = s.withStudy(ctx, in.StudyName, func(id int64) (err error) {
+		if err := s.ownWorker(ctx, in.Project, b.Worker, false); err != nil {
+			return err
+		}
 		req := types.HeartbeatRequest{Worker: b.Worker, Wait: min(max(b.Wait, 0), types.Duration(s.cfg.MaxWait))}
 		for _, x := range b.Beats {
 			req.Beats = append(req.Beats, types.Beat{Ref: types.AttemptRef{Study: id, Trial: x.Trial, Attempt: x.Attempt, Token: x.Token},
@@ -187,7 +194,10 @@ func (s *Server) adopt(ctx context.Context, in *adoptInput) (*adoptOutput, error
 		if err := sameStudy(in.Body.Study, id); err != nil {
 			return err
 		}
-		as, err := s.cfg.Engine.Adopt(ctx, types.AdoptRequest{Study: id, Worker: in.Body.Worker})
+		if err := s.ownWorker(ctx, in.Project, in.Body.Worker, true); err != nil {
+			return err
+		}
+		as, err := s.cfg.Engine.Adopt(ctx, types.AdoptRequest{Study: id, Worker: in.Body.Worker, Outside: true})
 		out.Body.Attempts = append(out.Body.Attempts, as...)
 		return err
 	})

@@ -18,7 +18,7 @@ func (c *call) audited(method string, status int) bool {
 	case !c.routed || c.dry || method == http.MethodGet || method == http.MethodHead:
 		return false
 	}
-	return c.needs == create || c.needs == change || c.needs == administer
+	return c.needs == create || c.needs == change || c.needs == manage || c.needs == administer
 }
 
 // audit notes who did what on which study, when it has been answered. Of a

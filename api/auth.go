@@ -64,7 +64,7 @@ type call struct {
 	study   int64
 	command []string
 	dry     bool
-	// subject is the token that the request was about.
+	// subject is the token or worker that the request was about.
 	subject string
 }
 

@@ -93,7 +93,9 @@ var operations = map[string]access{
 	"revokeToken": {needs: administer},
 
 	"listWorkers": {needs: read},
-	"patchWorker": {needs: manage}, // it is about all studies of the project
+	// These are about all studies of the project.
+	"patchWorker":  {needs: manage},
+	"removeWorker": {needs: manage},
 }
 
 // may reports whether a role has a right. What it does not list is refused.

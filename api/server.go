@@ -133,6 +133,7 @@ type Server struct {
 	users     sync.Map // ID of a study to who made it, which never changes; see touches
 	elsewhere elsewhere
 	callers   callers
+	claims    claims
 	// copyBuffers are *[copyBuffer]byte, for answers of other servers.
 	copyBuffers sync.Pool
 

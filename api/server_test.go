@@ -380,7 +380,7 @@ func TestByHand(t *testing.T) {
 	}
 	var x types.Trial
 	f.gets(200, http.MethodGet, studies+"/s/trials/3", "", &x)
-	if len(x.Attempts) != 1 || x.Attempts[0].Node != "box"+nodeSuffix || x.Metrics["loss"] != 0.5 {
+	if len(x.Attempts) != 1 || x.Attempts[0].Node != "box"+types.OutsideNode || x.Metrics["loss"] != 0.5 {
 		t.Errorf("trial 3 is %+v", x)
 	}
 	var curve types.Curve

@@ -24,7 +24,11 @@ type (
 		Project string `path:"project" maxLength:"128" doc:"Name of the project, such as default"`
 		Body    types.WorkerPatch
 	}
-	workerOutput struct{ Body types.Worker }
+	workerOutput      struct{ Body types.Worker }
+	removeWorkerInput struct {
+		Project string `path:"project" maxLength:"128" doc:"Name of the project, such as default"`
+		Worker  string `query:"worker" required:"true" minLength:"1" maxLength:"512" doc:"Name of the worker"`
+	}
 )
 
 func (s *Server) workerRoutes() {
@@ -33,6 +37,18 @@ func (s *Server) workerRoutes() {
 		Summary: "Who asked for trials of a project, and who is put aside"}, s.listWorkers)
 	handle(s, huma.Operation{OperationID: "patchWorker", Method: http.MethodPatch, Path: projectPath + "/workers", Tags: tags,
 		Summary: "Put a worker aside, so that it gets no trials, or let it back"}, s.patchWorker)
+	handle(s, huma.Operation{OperationID: "removeWorker", Method: http.MethodDelete, Path: projectPath + "/workers", Tags: tags,
+		Summary: "Forget a worker, so that others may use its name", DefaultStatus: http.StatusOK}, s.removeWorker)
+}
+
+func (s *Server) removeWorker(ctx context.Context, in *removeWorkerInput) (*workerOutput, error) {
+	callOf(ctx).subject = in.Worker
+	w, err := s.cfg.Store.Worker(ctx, in.Project, in.Worker)
+	if err == nil {
+		err = s.cfg.Store.DropWorker(ctx, in.Project, in.Worker)
+	}
+	s.claims.forget(claimName{in.Project, in.Worker})
+	return &workerOutput{engine.WorkerView(w)}, err
 }
 
 func (s *Server) listWorkers(ctx context.Context, in *listWorkersInput) (*workersOutput, error) {
@@ -58,6 +74,7 @@ func (s *Server) listWorkers(ctx context.Context, in *listWorkersInput) (*worker
 }
 
 func (s *Server) patchWorker(ctx context.Context, in *patchWorkerInput) (*workerOutput, error) {
+	callOf(ctx).subject = in.Body.Worker
 	w, err := engine.SetAside(ctx, s.cfg.Store, in.Project, in.Body, s.cfg.Now())
 	return &workerOutput{w}, err
 }

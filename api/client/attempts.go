@@ -91,6 +91,6 @@ func (c *Client) Heartbeat(ctx context.Context, req types.HeartbeatRequest) (typ
 // Adopt implements agent.Backend.
 func (c *Client) Adopt(ctx context.Context, req types.AdoptRequest) ([]types.Adopted, error) {
 	var out types.AdoptReply
-	err := c.post(ctx, req.Study, 0, types.AdoptBody(req), &out, "adopt")
+	err := c.post(ctx, req.Study, 0, types.AdoptBody{Study: req.Study, Worker: req.Worker}, &out, "adopt")
 	return out.Attempts, err
 }

@@ -20,6 +20,17 @@ func (c *Client) ListWorkers(ctx context.Context, project, after string, limit i
 	return out, err
 }
 
+// RemoveWorker forgets a worker, so that others may use its name.
+func (c *Client) RemoveWorker(ctx context.Context, project, worker string) (types.Worker, error) {
+	var out types.Worker
+	if err := checkName("project", project); err != nil {
+		return out, err
+	}
+	err := c.patient(ctx, request{method: http.MethodDelete, path: []string{"v1", "projects", project, "workers"},
+		query: url.Values{"worker": {worker}}}, &out)
+	return out, err
+}
+
 // PatchWorker puts a worker aside, or lets it back.
 func (c *Client) PatchWorker(ctx context.Context, project string, p types.WorkerPatch) (types.Worker, error) {
 	var out types.Worker

@@ -87,7 +87,16 @@ type NumberRange struct {
 type AdoptRequest struct {
 	Study  int64  `json:"study"`
 	Worker string `json:"worker"`
+	// Outside says that the worker asks over the network: it gets only what was
+	// leased over the network.
+	Outside bool `json:"outside,omitempty"`
 }
+
+// OutsideNode ends the nodes of attempts that were leased over the network. What
+// a caller says about its machine is shown to people, but must never be taken for
+// a place on the server's own, where directories are removed and processes ended
+// by that name.
+const OutsideNode = "/url"
 
 // Adopted is an attempt that its worker held before it restarted. Its lease has
 // a new token.

@@ -16,7 +16,11 @@ type WorkerInfo struct {
 
 // Worker is one that asked for trials, as a client sees it.
 type Worker struct {
-	Name string    `json:"name"`
+	Name string `json:"name"`
+	// Owner is the owner of the token that used the name first: nobody else but
+	// administrators may use it. "" is nobody, or who works without a server.
+	Owner string `json:"owner,omitempty"`
+	// Seen is when it last asked for something, to the minute or less.
 	Seen time.Time `json:"seen"`
 
 	WorkerInfo

@@ -29,6 +29,39 @@ func (s *Store) ChangeWorker(_ context.Context, project, worker string, change f
 	return nil
 }
 
+// Worker implements store.Workers.
+func (s *Store) Worker(_ context.Context, project, worker string) (store.Worker, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return store.Worker{}, errClosed()
+	}
+	w, ok := s.workers[name{store.Text(project), store.Text(worker)}]
+	if !ok {
+		return w, store.NoWorker(project, worker)
+	}
+	return w, nil
+}
+
+// DropWorker implements store.Workers.
+func (s *Store) DropWorker(_ context.Context, project, worker string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed()
+	}
+	n := name{store.Text(project), store.Text(worker)}
+	w, ok := s.workers[n]
+	switch {
+	case !ok:
+		return store.NoWorker(project, worker)
+	case w.Info.Aside != "":
+		return store.WorkerAside(w.Name, w.Info.Aside)
+	}
+	delete(s.workers, n)
+	return nil
+}
+
 // ListWorkers implements store.Workers.
 func (s *Store) ListWorkers(_ context.Context, project string) ([]store.Worker, error) {
 	s.mu.RLock()

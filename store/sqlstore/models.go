@@ -244,6 +244,7 @@ type workerRow struct {
 	Info      string
 	Created   int64
 	Seen      int64
+	Owner     string
 }
 
 func (workerRow) TableName() string { return "workers" }

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -51,7 +52,7 @@ func (s *Store) ChangeWorker(ctx context.Context, project, name string, change f
 			return err
 		}
 		return tx.Model(&workerRow{}).Where("project_id = ? AND name = ?", p.ID, name).
-			Updates(map[string]any{"info": string(info), "created": microsOrZero(w.Created), "seen": microsOrZero(w.Seen)}).Error
+			Updates(map[string]any{"info": string(info), "created": microsOrZero(w.Created), "seen": microsOrZero(w.Seen), "owner": w.Owner}).Error
 	})
 }
 
@@ -63,7 +64,7 @@ func microsOrZero(t time.Time) int64 {
 }
 
 func (r *workerRow) worker(project string) (store.Worker, error) {
-	w := store.Worker{Project: project, Name: r.Name}
+	w := store.Worker{Project: project, Name: r.Name, Owner: r.Owner}
 	if err := json.Unmarshal([]byte(r.Info), &w.Info); err != nil {
 		return w, damaged("a worker", err)
 	}
@@ -77,11 +78,56 @@ func (r *workerRow) worker(project string) (store.Worker, error) {
 	return w, nil
 }
 
+// Worker implements store.Workers.
+func (s *Store) Worker(ctx context.Context, project, name string) (store.Worker, error) {
+	project, name = store.Text(project), store.Text(name)
+	var row workerRow
+	err := s.read(ctx, func(db *gorm.DB) error {
+		row = workerRow{}
+		return db.Where("project_id = (SELECT id FROM projects WHERE name = ?) AND name = ?", project, name).Take(&row).Error
+	})
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return store.Worker{}, store.NoWorker(project, name)
+	}
+	if err != nil {
+		return store.Worker{}, err
+	}
+	return row.worker(project)
+}
+
+// DropWorker implements store.Workers.
+func (s *Store) DropWorker(ctx context.Context, project, name string) error {
+	project, name = store.Text(project), store.Text(name)
+	return s.writer.do(ctx, func(tx *gorm.DB) error {
+		of := func() *gorm.DB {
+			return tx.Where("project_id = (SELECT id FROM projects WHERE name = ?) AND name = ?", project, name)
+		}
+		gone := of().Where(notAside).Delete(&workerRow{})
+		if gone.Error != nil || gone.RowsAffected > 0 {
+			return gone.Error
+		}
+		var row workerRow
+		if err := of().Take(&row).Error; errors.Is(err, gorm.ErrRecordNotFound) {
+			return store.NoWorker(project, name)
+		} else if err != nil {
+			return err
+		}
+		w, err := row.worker(project)
+		if err != nil {
+			return err
+		}
+		return store.WorkerAside(w.Name, w.Info.Aside)
+	})
+}
+
+// notAside finds the workers that are not put aside.
+const notAside = `info NOT LIKE '%"aside":%'`
+
 // ListWorkers implements store.Workers.
 func (s *Store) ListWorkers(ctx context.Context, project string) ([]store.Worker, error) {
 	var rows []struct {
-		Name, Info, Project string
-		Created, Seen       int64
+		Name, Info, Project, Owner string
+		Created, Seen              int64
 	}
 	err := s.read(ctx, func(db *gorm.DB) error {
 		rows = nil
@@ -97,7 +143,7 @@ func (s *Store) ListWorkers(ctx context.Context, project string) ([]store.Worker
 	}
 	var out []store.Worker
 	for i := range rows {
-		r := workerRow{Name: rows[i].Name, Info: rows[i].Info, Created: rows[i].Created, Seen: rows[i].Seen}
+		r := workerRow{Name: rows[i].Name, Info: rows[i].Info, Created: rows[i].Created, Seen: rows[i].Seen, Owner: rows[i].Owner}
 		w, err := r.worker(rows[i].Project)
 		if err != nil {
 			return nil, err
@@ -110,6 +156,6 @@ func (s *Store) ListWorkers(ctx context.Context, project string) ([]store.Worker
 // DropWorkers implements store.Workers.
 func (s *Store) DropWorkers(ctx context.Context, before time.Time) error {
 	return s.writer.do(ctx, func(tx *gorm.DB) error {
-		return tx.Where(`seen < ? AND info NOT LIKE '%"aside":%'`, micros(before)).Delete(&workerRow{}).Error
+		return tx.Where("seen < ?", micros(before)).Where(notAside).Delete(&workerRow{}).Error
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 var workerTests = map[string]func(t *testing.T, s store.Store){
 	"kept":    workersAreKept,
+	"one":     workerByName,
 	"at once": workersAtOnce,
 }
 
@@ -19,7 +20,7 @@ func workersAreKept(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC)
 	want := []store.Worker{
-		{Project: "a", Name: "box:/x", Created: at, Seen: at.Add(time.Minute), Info: types.WorkerInfo{Node: "box", Executor: "local", Study: "s"}},
+		{Project: "a", Name: "box:/x", Owner: "alice", Created: at, Seen: at.Add(time.Minute), Info: types.WorkerInfo{Node: "box", Executor: "local", Study: "s"}},
 		{Project: "a", Name: "far", Created: at, Seen: at, Info: types.WorkerInfo{Aside: `it said "no"`, AsideSince: at}},
 		{Project: "b", Name: "far", Created: at, Seen: at.Add(time.Hour)},
 	}
@@ -78,4 +79,42 @@ func workersAtOnce(t *testing.T, s store.Store) {
 	if len(got) != 1 || len(got[0].Info.Study) != n {
 		t.Errorf("after %d changes at once there are %+v", n, got)
 	}
+}
+
+func workerByName(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	wants := func(code types.Code, err error) {
+		t.Helper()
+		if types.CodeOf(err) != code {
+			t.Errorf("got %v, want %s", err, code)
+		}
+	}
+	_, err := s.Worker(ctx, "p", "w")
+	wants(types.NotFound, err)
+	wants(types.NotFound, s.DropWorker(ctx, "p", "w"))
+
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	want := store.Worker{Project: "p", Name: "w", Owner: "alice", Created: at, Seen: at, Info: types.WorkerInfo{Node: "box", Aside: "it is old", AsideSince: at}}
+	for _, project := range []string{"p", "q"} {
+		check(t, s.ChangeWorker(ctx, project, "w", func(w *store.Worker) error {
+			*w = want
+			return nil
+		}))
+	}
+	got, err := s.Worker(ctx, "p", "w")
+	check(t, err)
+	same(t, "the worker", want, got)
+	wants(types.Conflict, s.DropWorker(ctx, "p", "w"))
+	check(t, s.ChangeWorker(ctx, "p", "w", func(w *store.Worker) error {
+		same(t, "its owner", "alice", w.Owner)
+		w.Info.Aside, w.Info.AsideSince = "", time.Time{}
+		return nil
+	}))
+	check(t, s.DropWorker(ctx, "p", "w"))
+	_, err = s.Worker(ctx, "p", "w")
+	wants(types.NotFound, err)
+	want.Project = "q"
+	got, err = s.Worker(ctx, "q", "w")
+	check(t, err)
+	same(t, "that of the other project", want, got)
 }

@@ -266,8 +266,7 @@ func SetAside(ctx context.Context, db store.Workers, project string, p types.Wor
 	var out types.Worker
 	err := db.ChangeWorker(ctx, project, p.Worker, func(w *store.Worker) error {
 		if w.Created.IsZero() {
-			return types.Errorf(types.NotFound, "the project %s has no worker %q", project, p.Worker).WithField("worker").
-				WithRemedy("list the workers of the project for their names")
+			return store.NoWorker(project, p.Worker)
 		}
 		switch {
 		case !p.Aside:
@@ -285,5 +284,5 @@ func SetAside(ctx context.Context, db store.Workers, project string, p types.Wor
 
 // WorkerView is a worker as a client sees it.
 func WorkerView(w store.Worker) types.Worker {
-	return types.Worker{Name: w.Name, Seen: w.Seen, WorkerInfo: w.Info}
+	return types.Worker{Name: w.Name, Owner: w.Owner, Seen: w.Seen, WorkerInfo: w.Info}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
@@ -269,7 +270,7 @@ func (s *study) adopt(tx *txn, req types.AdoptRequest) []types.Adopted {
 	out := []types.Adopted{}
 	for _, n := range slices.Sorted(maps.Keys(s.running)) {
 		lt := s.running[n]
-		if lt.attempt.Worker != req.Worker || lt.ending {
+		if lt.attempt.Worker != req.Worker || lt.ending || req.Outside && !strings.HasSuffix(lt.attempt.Node, types.OutsideNode) {
 			continue
 		}
 		s.renew(lt, tx.now)

@@ -173,7 +173,7 @@ func (r remoteReader) ListWorkers(ctx context.Context, project string) ([]store.
 			return nil, err
 		}
 		for _, w := range page.Workers {
-			out = append(out, store.Worker{Project: project, Name: w.Name, Seen: w.Seen, Info: w.WorkerInfo})
+			out = append(out, store.Worker{Project: project, Name: w.Name, Owner: w.Owner, Seen: w.Seen, Info: w.WorkerInfo})
 		}
 		if after = page.Next; after == "" {
 			return out, nil
@@ -209,9 +209,9 @@ func timeOf(t *time.Time) time.Time {
 }
 
 // machineOf is the machine of an attempt: a server marks the names that its
-// callers give (api's nodeSuffix).
+// callers give.
 func machineOf(node string) string {
-	if node = strings.TrimSuffix(node, "/url"); node == "unknown" { // it did not say
+	if node = strings.TrimSuffix(node, types.OutsideNode); node == "unknown" { // it did not say
 		return ""
 	}
 	return node

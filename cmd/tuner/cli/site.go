@@ -57,6 +57,15 @@ func (s *site) setAside(ctx context.Context, db *dbFlags, p types.WorkerPatch) (
 	return engine.SetAside(ctx, s.local.Store, db.project, p, db.st.Now())
 }
 
+// forgetWorker forgets a worker and whose its name is.
+func (s *site) forgetWorker(ctx context.Context, db *dbFlags, name string) error {
+	if s.remote != nil {
+		_, err := s.remote.RemoveWorker(ctx, db.project, name)
+		return err
+	}
+	return s.local.Store.DropWorker(ctx, db.project, name)
+}
+
 // patient is a server that an agent's calls wait for as others do, for some time.
 type patient struct{ coordinator }
 

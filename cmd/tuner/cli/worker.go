@@ -65,7 +65,7 @@ tuner worker ls shows it, tuner worker allow lets it back.`,
 	fs.BoolVarP(&f.view.quiet, "quiet", "q", false, "print the result only")
 	f.view.registerRun(fs)
 	fs.BoolVar(&f.everywhere, "all-projects", false, "without STUDY: the studies of all projects that the token is for")
-	c.AddCommand(workerLsCommand(st, db), workerAllowCommand(st, db), workerAsideCommand(st, db))
+	c.AddCommand(workerLsCommand(st, db), workerAllowCommand(st, db), workerAsideCommand(st, db), workerRmCommand(st, db))
 	return c
 }
 

@@ -58,7 +58,7 @@ func workerTable(w *bufio.Writer, st *State, ws []types.Worker, each bool) {
 		return
 	}
 	now := st.Now()
-	rows := [][]string{{"worker", "on", "executor", "of them", "last study", "last trial", ""}}
+	rows := [][]string{{"worker", "on", "executor", "of them", "last study", "seen", "whose", ""}}
 	for _, g := range grouped(ws, each) {
 		x, state, many := g.last, "", ""
 		if x.Aside != "" {
@@ -68,7 +68,7 @@ func workerTable(w *bufio.Writer, st *State, ws []types.Worker, each bool) {
 		if g.n > 1 {
 			name, many = on, strconv.Itoa(g.n)
 		}
-		rows = append(rows, []string{name, on, x.Executor, many, x.Study, formatAge(x.Seen, now), state})
+		rows = append(rows, []string{name, on, x.Executor, many, x.Study, formatAge(x.Seen, now), x.Owner, state})
 	}
 	tableFit(w, withoutEmpty(rows), terminalWidth(st.Stdout), st.outStyle())
 	for _, x := range ws {
@@ -87,9 +87,9 @@ type crowd struct {
 // grouped puts the workers of a machine together whose names tuner made: each
 // study and each folder has one, and they differ in a path.
 func grouped(ws []types.Worker, each bool) (out []crowd) {
-	at := map[[2]string]int{}
+	at := map[[3]string]int{}
 	for _, w := range ws {
-		key := [2]string{machineOf(w.Node), w.Executor}
+		key := [3]string{machineOf(w.Node), w.Executor, w.Owner}
 		i, known := at[key]
 		switch alone := each || w.Aside != "" || key[0] == "" || !strings.Contains(w.Name, "/.agents/"); {
 		case alone || !known:
@@ -189,17 +189,54 @@ func changeWorkerCommand(st *State, db *dbFlags, c *cobra.Command, away bool) *c
 	if away {
 		c.Flags().StringVar(&p.Reason, "reason", "", "why, for those who look later")
 	}
+	db.completeWorker(c, func(aside bool) bool { return aside != away })
+	return c
+}
+
+// completeWorker completes names of workers, by whether they are put aside.
+func (f *dbFlags) completeWorker(c *cobra.Command, fit func(aside bool) bool) {
 	c.ValidArgsFunction = func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-		return db.complete(c, args, word, func(ctx context.Context, r reader, add func(name, about string)) error {
-			ws, err := r.ListWorkers(ctx, db.project)
+		return f.complete(c, args, word, func(ctx context.Context, r reader, add func(name, about string)) error {
+			ws, err := r.ListWorkers(ctx, f.project)
 			for _, w := range ws {
-				if (w.Info.Aside != "") != away {
+				if fit(w.Info.Aside != "") {
 					add(w.Name, machineOf(w.Info.Node))
 				}
 			}
 			return err
 		})
 	}
+}
+
+func workerRmCommand(st *State, db *dbFlags) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "rm WORKER",
+		Short: "Forget a worker, so that another owner may use its name",
+		Long: `Forgets a worker. On a server the name of a worker belongs to the owner of the
+token that used it first, and nobody else may use it; after this it belongs to
+whoever asks next. A worker that runs goes on, and is listed again. WORKER is its
+name, or that of its machine if that has one only.`,
+		Args: wantArgs(1, 1, "worker rm WORKER"),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			return db.at(ctx, db.exists, func(at *site) error {
+				ws, err := workersOf(ctx, at.reader, db.project)
+				if err != nil {
+					return err
+				}
+				name, err := workerName(ws, args[0])
+				if err == nil {
+					err = at.forgetWorker(ctx, db, name)
+				}
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(st.Stdout, "%s is forgotten: its name belongs to whoever asks next, within some seconds\n", name)
+				return err
+			})
+		},
+	}
+	db.completeWorker(c, func(aside bool) bool { return !aside })
 	return c
 }
 
