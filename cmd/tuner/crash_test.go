@@ -47,6 +47,8 @@ func TestMain(m *testing.M) {
 		os.Exit(crashTrial(os.Getenv("CRASH_DIR")))
 	case "reporter":
 		os.Exit(reporterTrial())
+	case "silent":
+		os.Exit(silentTrial())
 	}
 	code := m.Run()
 	postgres.Stop()

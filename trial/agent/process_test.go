@@ -41,7 +41,7 @@ type shop struct {
 
 // openShop makes a study of one trial that runs script, in which $PWD is
 // dir.
-func openShop(t *testing.T, script string, change ...func(*types.RunSpec)) *shop {
+func openShop(t *testing.T, script string, change ...func(*types.StudySpec)) *shop {
 	t.Helper()
 	s := &shop{T: t, dir: t.TempDir()}
 	var err error
@@ -54,13 +54,14 @@ func openShop(t *testing.T, script string, change ...func(*types.RunSpec)) *shop
 		}
 	})
 	run := &types.RunSpec{Command: []string{"/bin/sh", "-c", script, "sh", "{args}"}, Dir: s.dir, Grace: types.Duration(20 * time.Second)}
-	for _, f := range change {
-		f(run)
-	}
-	s.study, err = s.local.Engine.OpenStudy(t.Context(), types.StudySpec{Name: "a", Seed: 1,
+	spec := types.StudySpec{Name: "a", Seed: 1,
 		Space:      []byte(`{"parameters":[{"name":"x","type":"float","low":0.0,"high":1.0}]}`),
 		Objectives: []types.Objective{{Metric: "loss", Goal: types.Minimize}},
-		Algorithm:  types.Component{Name: "random"}, Budget: types.Budget{Trials: 1}, Run: run})
+		Algorithm:  types.Component{Name: "random"}, Budget: types.Budget{Trials: 1}, Run: run}
+	for _, f := range change {
+		f(&spec)
+	}
+	s.study, err = s.local.Engine.OpenStudy(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,10 +161,10 @@ func TestProcessEnds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := openShop(t, c.script, func(r *types.RunSpec) {
-				r.InfeasibleExit = 9
+			s := openShop(t, c.script, func(sp *types.StudySpec) {
+				sp.Run.InfeasibleExit = 9
 				if c.name == "too late" {
-					r.Timeout = types.Duration(500 * time.Millisecond)
+					sp.Run.Timeout = types.Duration(500 * time.Millisecond)
 				}
 			})
 			_, wait := s.worker(s.local.Engine)
@@ -173,6 +174,58 @@ func TestProcessEnds(t *testing.T) {
 			}
 			if got := s.curve(); got != c.curve {
 				t.Errorf("reports %q, want %q", got, c.curve)
+			}
+		})
+	}
+}
+
+// A process that the stopper ends is pruned, with the step that it reached, the
+// reason and its metrics, however it takes the stop signal.
+func TestStoppedProcessIsPruned(t *testing.T) {
+	t.Parallel()
+	const report = `echo step=1 loss=2 acc=0.5; echo step=2 loss=20 acc=0.25; `
+	for _, c := range []struct {
+		name, script string
+		grace        time.Duration
+		exit         int    // with which it ends
+		signal       string // by which it ends
+	}{
+		{"and exits with an error", `trap 'echo term >> terms; exit 7' TERM; ` + report + `while :; do sleep 0.01; done`, 20 * time.Second, 7, ""},
+		{"and exits well", `trap 'echo term >> terms; exit 0' TERM; ` + report + `while :; do sleep 0.01; done`, 20 * time.Second, 0, ""},
+		{"and dies of the signal", report + `exec sleep 1000`, 20 * time.Second, 0, "TERM"},
+		{"and is killed after the grace", `trap '' TERM; ` + report + `while :; do sleep 0.01; done`, 50 * time.Millisecond, 0, "KILL"},
+		{"and says that it is infeasible", `trap 'echo term >> terms; exit 9' TERM; ` + report + `while :; do sleep 0.01; done`, 20 * time.Second, 9, ""},
+		{"too late, since it has failed", report + `echo out of paper >&2; exit 3`, 20 * time.Second, 3, ""},
+		{"too late, since it has ended", report, 20 * time.Second, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := openShop(t, c.script, func(sp *types.StudySpec) {
+				sp.Stopper = types.Component{Name: "threshold", Settings: map[string]any{"upper": 10.0}}
+				sp.Run.Grace, sp.Run.InfeasibleExit = types.Duration(c.grace), 9
+			})
+			_, wait := s.worker(s.local.Engine)
+			wait()
+			tr := s.trial()
+			if tr.State != types.Pruned || tr.Reason != "loss 20 at step 2 is above 10" {
+				t.Errorf("the trial is %s: %q", tr.State, tr.Reason)
+			}
+			if tr.Step == nil || *tr.Step != 2 || tr.Metrics["loss"] != 20 || tr.Metrics["acc"] != 0.25 || s.curve() != "1:2 2:20" {
+				t.Errorf("it got to step %v with %v; reports %s", tr.Step, tr.Metrics, s.curve())
+			}
+			if d := tr.Decisions; len(d) != 1 || d[0].Step != 2 || d[0].Kind != types.StopPruned || d[0].Reason != tr.Reason {
+				t.Errorf("the decisions are %+v", d)
+			}
+			a := tr.Attempts[0]
+			exit := -1
+			if a.Exit != nil {
+				exit = *a.Exit
+			}
+			if c.signal != a.Signal || c.signal == "" && exit != c.exit || a.Reason != tr.Reason {
+				t.Errorf("its attempt ended with exit code %d, signal %q: %q", exit, a.Signal, a.Reason)
+			}
+			if strings.Contains(c.script, "terms") && s.read("terms") != "term\n" {
+				t.Errorf("the process got %q, want one TERM", s.read("terms"))
 			}
 		})
 	}
