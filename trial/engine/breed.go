@@ -101,13 +101,19 @@ func changes(sp *space.Space, from, to space.Point) json.RawMessage {
 	return b
 }
 
-// fitsPopulation makes sure that a whole population can be created.
+// fitsPopulation makes sure that a whole population can be created, and copied: a
+// copy is a change of a whole point, and with an open space a trial draws its point
+// anew wherever it goes on.
 func fitsPopulation(spec types.StudySpec, sp *space.Space, stopper earlystop.Stopper) error {
 	b, ok := stopper.(earlystop.Breeder)
 	if !ok {
 		return nil
 	}
-	if n, finite := sp.Size(); finite && !sp.Open() && n < b.Size() {
+	if sp.Open() {
+		return types.Errorf(types.Invalid, "a population needs a space that is known from the start, and this one is open").WithField("stopper").
+			WithRemedy("declare the parameters without open; or use another stopper than %s", spec.Stopper.Name)
+	}
+	if n, finite := sp.Size(); finite && n < b.Size() {
 		return types.Errorf(types.Invalid, "a population of %d does not fit into a space of %d points", b.Size(), n).WithField("stopper").
 			WithRemedy("make it smaller, as in %s:population=%d,…, or the space larger", spec.Stopper.Name, max(2, n))
 	}

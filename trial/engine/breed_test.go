@@ -159,10 +159,13 @@ func TestPopulationsAreChecked(t *testing.T) {
 	e := start(t, memstore.New())
 	small := herdSpec("small", 0)
 	small.Space = []byte(`{"parameters":[{"name":"x","type":"int","low":1,"high":3}]}`)
+	opened := herdSpec("open", 0)
+	opened.Space = []byte(`{"open":true,"parameters":[{"name":"x","type":"float","low":0.0,"high":1.0}]}`)
 	for _, tt := range []struct {
 		spec types.StudySpec
 		want string
 	}{
+		{opened, "stopper: a population needs a space that is known from the start, and this one is open; declare the parameters without open"},
 		{herdSpec("few", 3), "a population of 4 does not fit into a budget of 3 trials"},
 		{small, "a population of 4 does not fit into a space of 3 points"},
 	} {
