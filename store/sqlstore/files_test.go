@@ -141,6 +141,10 @@ func TestDamagedFiles(t *testing.T) {
 	for i := 100; i < 4096; i++ {
 		schema[i] = 0xA5
 	}
+	version := bytes.Clone(whole) // the table of goose, the first one made
+	for i := 4096; i < 8192; i++ {
+		version[i] = 0xA5
+	}
 	for name, c := range map[string]struct {
 		content []byte
 		part    string
@@ -148,6 +152,7 @@ func TestDamagedFiles(t *testing.T) {
 		"a text file":        {text, "no SQLite database"},
 		"a short text file":  {text[:5], "no SQLite database"},
 		"a broken schema":    {schema, "damaged"},
+		"a broken table":     {version, "damaged"},
 		"a header alone":     {whole[:100], "damaged"},
 		"the half of a file": {whole[:len(whole)/2/4096*4096], "damaged"},
 	} {

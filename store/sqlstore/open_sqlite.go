@@ -16,6 +16,7 @@ import (
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/gotuner/tuner/api/types"
 )
@@ -236,7 +237,26 @@ func (f *sqliteFile) prepare(ctx context.Context, pool *sql.DB) error {
 	if err := f.setMode(ctx, pool); err != nil {
 		return err
 	}
-	return migrate(ctx, sqliteDialect, pool, f.path)
+	if err := migrate(ctx, sqliteDialect, pool, f.path); err != nil {
+		return orDamaged(ctx, pool, err)
+	}
+	return nil
+}
+
+// orDamaged is err, or that the file is damaged if it is: what cannot be read in it
+// goose may take for missing.
+func orDamaged(ctx context.Context, pool *sql.DB, err error) error {
+	var found string
+	qerr := pool.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found)
+	switch {
+	case ctx.Err() != nil, types.CodeOf(classify(err)) != types.Internal:
+		return err
+	case qerr != nil && sqliteCode(qerr) == sqlite3.SQLITE_CORRUPT:
+		return qerr
+	case qerr == nil && found != "ok":
+		return classifySQLite(sqlite3.SQLITE_CORRUPT, errors.New(found))
+	}
+	return err
 }
 
 type execer interface {
