@@ -49,10 +49,10 @@ func runCreate(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *p
 	if err != nil {
 		return err
 	}
-	db.fromFile(file)
-	if fs.Changed("project") {
-		file.Project = db.project
+	if err := db.fromFile(fs, file, src); err != nil {
+		return err
 	}
+	db.intoFile(fs, &file)
 	faults := &sweepErrors{flags: f, fs: fs, src: src}
 	p := &plan{elsewhere: true}
 	if err := p.make(st, file, db.project); err != nil {

@@ -74,7 +74,7 @@ func badValue(c *cobra.Command, e *pflag.InvalidValueError) error {
 // variable that is not set, and which would otherwise count as not given.
 func emptyFlag(fs *pflag.FlagSet) (err error) {
 	fs.Visit(func(f *pflag.Flag) {
-		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" {
+		if err == nil && (f.Value.Type() == "string" && f.Value.String() == "" || f.Value.Type() == "stringSlice" && f.Value.String() == "[]") {
 			err = flagged(f, usagef("the value is empty").WithRemedy("leave the flag out, or give it a value"))
 		}
 	})

@@ -73,8 +73,18 @@ func (f *dbFlags) applyProfile(fs *pflag.FlagSet) error {
 	}
 	if p.Durability != "" && !fs.Changed("durability") {
 		f.durable = p.Durability
+		return f.checkDurability(path + ": durability")
 	}
-	return nil
+	return f.checkDurability("--durability")
+}
+
+// checkDurability checks the value that a field gave.
+func (f *dbFlags) checkDurability(field string) error {
+	if f.durable == "normal" || f.durable == "full" {
+		return nil
+	}
+	return usagef("%q is no durability", f.durable).WithField(field).
+		WithRemedy("use normal, which survives any kill of processes, or full, which survives a loss of power too")
 }
 
 func (f *dbFlags) readProfile() (p profile, path string, err error) {

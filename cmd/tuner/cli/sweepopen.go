@@ -27,10 +27,10 @@ func runSweep(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pf
 	if err != nil {
 		return err
 	}
-	db.fromFile(file)
-	if fs.Changed("project") {
-		file.Project = db.project
+	if err := db.fromFile(fs, file, src); err != nil {
+		return err
 	}
+	db.intoFile(fs, &file)
 	faults := &sweepErrors{flags: f, fs: fs, src: src}
 	p, err := makePlan(st, file, db.project)
 	if err != nil {
@@ -67,10 +67,51 @@ func runSweep(ctx context.Context, st *State, db *dbFlags, f *sweepFlags, fs *pf
 	return errors.Join(err, l.Close())
 }
 
-// fromFile takes over where studies are from a sweep file, unless it was said
-// elsewhere.
-func (f *dbFlags) fromFile(file sweepfile.File) {
-	f.db, f.dir, f.url = cmp.Or(f.db, file.DB), cmp.Or(f.dir, file.Dir), cmp.Or(f.url, file.URL)
+// fromFile takes over where studies are from a sweep file, unless flags say so.
+func (f *dbFlags) fromFile(fs *pflag.FlagSet, file sweepfile.File, src *sweepfile.Source) error {
+	typed := fs.Changed("db") || fs.Changed("url")
+	if !typed && (file.DB != "" || file.URL != "") { // the profile's are for what it names
+		f.db, f.url = file.DB, file.URL
+		if !fs.Changed("token-file") {
+			f.tokenFile = ""
+		}
+		if !fs.Changed("pin") {
+			f.pin = ""
+		}
+		if !fs.Changed("dir") {
+			f.dir = ""
+		}
+	}
+	if !fs.Changed("dir") {
+		f.dir = cmp.Or(file.Dir, f.dir)
+	}
+	if !typed && !fs.Changed("token-file") {
+		f.tokenFile = cmp.Or(file.TokenFile, f.tokenFile)
+	}
+	if !typed && !fs.Changed("pin") {
+		f.pin = cmp.Or(file.Pin, f.pin)
+	}
+	if file.Durability == "" || fs.Changed("durability") {
+		return nil
+	}
+	f.durable = file.Durability
+	if err := f.checkDurability("durability"); err != nil {
+		return src.Locate(err)
+	}
+	return nil
+}
+
+// intoFile puts what was typed of these into a sweep file, which then says all that
+// the command line says.
+func (f *dbFlags) intoFile(fs *pflag.FlagSet, file *sweepfile.File) {
+	for name, v := range map[string]struct{ to, from *string }{
+		"project": {&file.Project, &f.project}, "db": {&file.DB, &f.db}, "dir": {&file.Dir, &f.dir}, "url": {&file.URL, &f.url},
+		"token-file": {&file.TokenFile, &f.tokenFile}, "pin": {&file.Pin, &f.pin}, "durability": {&file.Durability, &f.durable},
+	} {
+		if fs.Changed(name) {
+			*v.to = *v.from
+		}
+	}
 }
 
 // sweepAt runs a sweep of a study that a server has.

@@ -106,6 +106,9 @@ func keys() []key {
 		{"db", text(func(f *File) *string { return &f.DB })},
 		{"dir", text(func(f *File) *string { return &f.Dir })},
 		{"url", text(func(f *File) *string { return &f.URL })},
+		{"token_file", text(func(f *File) *string { return &f.TokenFile })},
+		{"pin", text(func(f *File) *string { return &f.Pin })},
+		{"durability", text(func(f *File) *string { return &f.Durability })},
 	}
 }
 

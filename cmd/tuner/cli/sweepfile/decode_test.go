@@ -68,6 +68,9 @@ keep: best
 db: sweep.db
 dir: trials
 url: http://localhost:8080
+token_file: tuner.token
+pin: abc
+durability: full
 `
 
 func wholeFile() File {
@@ -101,6 +104,7 @@ func wholeFile() File {
 		Retries: new(int64(0)), InfeasibleExit: new(int64(3)),
 		Step: "epoch", MetricRegex: []string{"loss=([0-9.]+)"}, MetricFile: "metrics.jsonl", MetricStrategy: "min",
 		Keep: "best", DB: "sweep.db", Dir: "trials", URL: "http://localhost:8080",
+		TokenFile: "tuner.token", Pin: "abc", Durability: "full",
 	}
 }
 

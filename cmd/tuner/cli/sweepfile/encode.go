@@ -57,6 +57,9 @@ func Encode(f *File) ([]byte, error) {
 	e.text("db", f.DB)
 	e.text("dir", f.Dir)
 	e.text("url", f.URL)
+	e.text("token_file", f.TokenFile)
+	e.text("pin", f.Pin)
+	e.text("durability", f.Durability)
 	if e.err != nil {
 		return nil, e.err
 	}

@@ -64,6 +64,10 @@ type File struct {
 	DB   string
 	Dir  string
 	URL  string
+
+	TokenFile  string
+	Pin        string
+	Durability string
 }
 
 // Param is a parameter in one of three forms; exactly one of Spec, Choices and
