@@ -89,7 +89,9 @@ func TestHangUp(t *testing.T) {
 	l.written(2)
 	s.signal(syscall.SIGHUP)
 	s.shows("leaving the running trials to themselves; the same sweep finds them again")
-	s.exits(130)
+	if out := s.exits(130); !strings.Contains(out, "2 trials are still running; the same sweep finds them again") || strings.Contains(out, "queue") {
+		t.Errorf("it ends with\n%s", out)
+	}
 	if got := l.states(); !slices.Equal(got, []types.State{types.Running, types.Running}) {
 		t.Errorf("the trials are %v", got)
 	}

@@ -36,9 +36,9 @@ func (r *sweepRun) sizeNote() string {
 	n := spec.Budget.Trials
 	switch {
 	case finite && n > size:
-		return fmt.Sprintf("%s %d points: the sweep ends after them, before its %d trials", what, size, n)
+		return fmt.Sprintf("%s %s: the sweep ends after that, before its %d trials", what, plural(size, "point"), n)
 	case finite && n == 0:
-		return fmt.Sprintf("%s %d points: the sweep ends after them", what, size)
+		return fmt.Sprintf("%s %s: the sweep ends after that", what, plural(size, "point"))
 	}
 	return ""
 }
@@ -81,8 +81,11 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 			return err
 		}
 	}
-	if v.Counts.Queued+v.Counts.Running > 0 {
-		fmt.Fprintf(&b, "%d trials are left in the queue; run the same sweep again to go on\n", v.Counts.Queued+v.Counts.Running)
+	if n := v.Counts.Running; n > 0 {
+		fmt.Fprintf(&b, "%s still running; the same sweep finds them again\n", isAre(n, "trial"))
+	}
+	if n := v.Counts.Queued; n > 0 {
+		fmt.Fprintf(&b, "%s left in the queue; run the same sweep again to go on\n", isAre(n, "trial"))
 	}
 	if v.Advice != "" && v.Spec.Budget.StopWhen != "unlikely" && !r.flags.quiet {
 		b.WriteString("note: going on is unlikely to pay: " + v.Advice + "\n")
