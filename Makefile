@@ -59,13 +59,14 @@ bench: ## Run the Go benchmarks: BENCH=regexp PKG=./... COUNT=10, two runs compa
 OWN    ?= tpe,cmaes,qmc,random,goptuna-tpe,goptuna-cmaes
 PEERS  ?= optuna-tpe,optuna-cmaes,optuna-random,hyperopt-tpe,nevergrad,rustuna-tpe,cmaes-bipop
 TRIALS ?= 100
-SEEDS  ?= 5
 
-bench-quick: build ## Compare tuner's algorithms with goptuna's on the quick tier: TRIALS=100 SEEDS=5
+bench-quick: SEEDS ?= 10
+bench-quick: build ## Compare tuner's algorithms with goptuna's on the quick tier: TRIALS=100 SEEDS=10
 	bin/tuner bench run --tier quick --contenders $(OWN) --trials $(TRIALS) --seeds $(SEEDS) --out $(GOBIN_DIR)/bench/quick
 	$(GO) run ./benchmarks/benchreport --in $(GOBIN_DIR)/bench/quick --baseline goptuna-tpe
 
-bench-peers: build ## Install the peers outside of the tree and compare with them on the dev tier: PEERS=… TRIALS= SEEDS=
+bench-peers: SEEDS ?= 5
+bench-peers: build ## Install the peers outside of the tree and compare with them on the dev tier: PEERS=… TRIALS=100 SEEDS=5
 	benchmarks/peers/install.sh
 	bin/tuner bench run --tier dev --contenders $(OWN),$(PEERS) --trials $(TRIALS) --seeds $(SEEDS) --out $(GOBIN_DIR)/bench/dev
 	$(GO) run ./benchmarks/benchreport --in $(GOBIN_DIR)/bench/dev --baseline optuna-tpe
