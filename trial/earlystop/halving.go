@@ -49,6 +49,10 @@ type halving struct {
 	longest int64
 	maxStep int64 // the setting; 0 is to be learnt
 	promote bool
+	// What CheckIdle needs: the first rung of asha, if it was given, and whether
+	// hyperband has a single rung, the end, in all its brackets.
+	first int64
+	alone bool
 
 	climbers map[int64]*climber
 }
@@ -92,6 +96,12 @@ func newHalving(cfg Config, name string, layout func(maxStep int64) *brackets) (
 	if !cfg.Settings.Auto("max_step") {
 		h.maxStep = cfg.Settings.Int("max_step")
 		h.made = layout(h.maxStep)
+	}
+	if _, has := cfg.Settings["min_step"]; has && !cfg.Settings.Auto("min_step") {
+		h.first = cfg.Settings.Int("min_step")
+	}
+	if _, has := cfg.Settings["max_rungs"]; has {
+		h.alone = cfg.Settings.Int("max_rungs") == 1
 	}
 	if cfg.Settings.String("mode") == modeStop {
 		return &stopping{h}, nil

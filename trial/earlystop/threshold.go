@@ -38,6 +38,7 @@ type threshold struct {
 	lower, upper     float64
 	nan              bool
 	warmup, interval int64
+	bounds           int // how many were given
 }
 
 var _ Stopper = (*threshold)(nil)
@@ -47,10 +48,10 @@ func newThreshold(cfg Config) (Stopper, error) {
 	t := &threshold{watch: newWatch(cfg), lower: math.Inf(-1), upper: math.Inf(1), nan: s.Bool("nan"),
 		warmup: s.Int("warmup"), interval: s.Int("interval")}
 	if !s.Auto("lower") {
-		t.lower = s.Float("lower")
+		t.lower, t.bounds = s.Float("lower"), t.bounds+1
 	}
 	if !s.Auto("upper") {
-		t.upper = s.Float("upper")
+		t.upper, t.bounds = s.Float("upper"), t.bounds+1
 	}
 	if t.lower > t.upper {
 		return nil, types.Errorf(types.Invalid, "lower %g is above upper %g", t.lower, t.upper).

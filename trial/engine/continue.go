@@ -158,6 +158,11 @@ func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c contin
 	if err := fitsPopulation(c.spec, sp, stp); err != nil {
 		return c, err
 	}
+	if !same(c.spec.Stopper, old.Stopper) { // an old study goes on as it is
+		if err := earlystop.CheckIdle(c.spec.Stopper.Name, stp); err != nil {
+			return c, err
+		}
+	}
 	if !same(c.spec.Stopper, old.Stopper) && (earlystop.Copies(c.spec.Stopper) || earlystop.Copies(old.Stopper)) {
 		diff = append(diff, fmt.Sprintf("stopper: %s → %s, and a population is trained by one rule from its start to its end",
 			componentText(old.Stopper), componentText(c.spec.Stopper)))

@@ -163,6 +163,9 @@ func (s *study) end(tx *txn, lt *liveTrial, o types.Outcome, reason string, give
 	if act == trial.Complete {
 		act, reason = s.judge(values, lt.Metrics)
 	}
+	if act == trial.Complete {
+		reason = s.early(lt)
+	}
 	s.closeTrial(tx, lt, act, reason, values)
 	s.afterEnd(tx)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
 )
 
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
@@ -119,6 +120,9 @@ func (e *Engine) check(ctx context.Context, spec *types.StudySpec) (*space.Space
 		return nil, err
 	}
 	if err := fitsPopulation(*spec, sp, stp); err != nil {
+		return nil, err
+	}
+	if err := earlystop.CheckIdle(spec.Stopper.Name, stp); err != nil {
 		return nil, err
 	}
 	if _, err := tries(sp, *spec, 0); err != nil {

@@ -70,6 +70,25 @@ func (s *study) pause(tx *txn, lt *liveTrial, given map[string]types.Float) bool
 	return true
 }
 
+// early says of a trial that completes that it did not get to the end of its budget,
+// and so is never compared with those that did; "" if it did. Mostly its program
+// counts its steps from 0, or not at all.
+func (s *study) early(lt *liveTrial) string {
+	p, ok := s.stopper.(earlystop.Promoter)
+	if !ok {
+		return ""
+	}
+	budget, whole := p.Budget(lt.Number)
+	switch {
+	case whole || lt.Step >= budget:
+		return ""
+	case lt.Step < 0:
+		return fmt.Sprintf("it ended without a step, and so counts as whole: its budget was step %d", budget)
+	}
+	return fmt.Sprintf("it ended at step %d of its budget of %d, and so counts as whole: "+
+		"the last step of a budget is reported as that number", lt.Step, budget)
+}
+
 func restedOf(ev trial.Event) (d rested, err error) {
 	if err := json.Unmarshal(ev.Detail, &d); err != nil {
 		return d, types.Errorf(types.Internal, "stored event %d: %w", ev.Seq, err)

@@ -171,6 +171,28 @@ func TestPauseByStop(t *testing.T) {
 	}
 }
 
+// A trial that ends well before its budget does is whole, and says why.
+func TestEndBeforeTheBudget(t *testing.T) {
+	ctx := context.Background()
+	db := memstore.New()
+	e := start(t, db)
+	s := promoteSpec()
+	s.Stopper.Settings["min_step"] = 3
+	st := open(t, e, s)
+	for n, rs := range [][]types.Report{{{Metric: "loss", Step: 0, Value: 1}, {Metric: "loss", Step: 2, Value: 1}}, {}, {{Metric: "loss", Step: 3, Value: 1}}} {
+		l := lease(t, e, st.ID)
+		if _, err := e.Finish(ctx, types.FinishRequest{Ref: l.Ref, Outcome: types.OutcomeCompleted, Reports: rs,
+			Metrics: map[string]types.Float{"loss": 1}}); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"it ended at step 2 of its budget of 3, and so counts as whole: the last step of a budget is reported as that number",
+			"it ended without a step, and so counts as whole: its budget was step 3", "it waits at step 3"}[n]
+		if tr := stored(t, db, st.ID, int64(n)); tr.Reason != want || (tr.State == types.Completed) != (n < 2) {
+			t.Errorf("trial %d: %+v", n, tr)
+		}
+	}
+}
+
 // With the length of a trial as a setting, trials have it as their budget.
 func TestBudgetOfStopper(t *testing.T) {
 	e := start(t, memstore.New())

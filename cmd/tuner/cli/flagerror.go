@@ -50,7 +50,43 @@ func unknownFlag(st *State, c *cobra.Command, e *pflag.NotExistError) error {
 	return out.WithRemedy("see tuner help %s", c.Name())
 }
 
+// onceValue is a text flag of which the last value would else win in silence.
+type onceValue struct {
+	text  *string
+	given bool
+}
+
+// once stores the value of a flag that is given at most once.
+func once(text *string) pflag.Value { return &onceValue{text: text} }
+
+// errTwice says that a flag of one value has two.
+var errTwice = errors.New("it is given twice")
+
+// Set implements pflag.Value.
+func (o *onceValue) Set(text string) error {
+	if o.given {
+		return errTwice
+	}
+	*o.text, o.given = text, true
+	return nil
+}
+
+// String implements pflag.Value.
+func (o *onceValue) String() string {
+	if o.text == nil { // pflag asks a zero value
+		return ""
+	}
+	return *o.text
+}
+
+// Type implements pflag.Value.
+func (*onceValue) Type() string { return "string" }
+
 func badValue(c *cobra.Command, e *pflag.InvalidValueError) error {
+	if errors.Is(e, errTwice) {
+		f := e.GetFlag()
+		return flagged(f, usagef("it is given twice: %s and %s", f.Value, e.GetValue()).WithRemedy("keep one"))
+	}
 	if errors.Is(e, strconv.ErrRange) {
 		return flagged(e.GetFlag(), usagef("%s does not fit", e.GetValue()).WithRemedy("write a smaller number"))
 	}

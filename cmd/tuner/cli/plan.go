@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/earlystop"
 	"github.com/gotuner/tuner/trial/earlystop/simulate"
 )
@@ -79,7 +78,7 @@ limits, and some cross. What is really saved depends on how early yours part.`,
 	v := &f.sweep.file
 	v.Trials = optional[int64](fs.Int64VarP, "trials", "n", "number of trials")
 	v.Jobs = optional[int64](fs.Int64VarP, "jobs", "j", "trials at once (default 1)")
-	fs.StringVar(&v.Stopper, "stopper", "", "NAME[:setting=value,…] (default: a comparison)")
+	fs.Var(once(&v.Stopper), "stopper", "NAME[:setting=value,…] (default: a comparison)")
 	fs.StringVarP(&f.sweep.path, "file", "f", "", "sweep.yaml with these fields; flags override it")
 	fs.Int64Var(&f.steps, "steps", 0, "steps of a whole trial")
 	fs.BoolVar(&f.sweep.json, "json", false, "print JSON")
@@ -126,8 +125,7 @@ func runPlan(st *State, c *cobra.Command, f *planFlags) error {
 	}
 	var out []planned
 	for _, comp := range components {
-		comp = withLength(comp, f.steps)
-		p, err := planOf(comp, trials, jobs, f.steps)
+		p, err := planOf(withLength(comp, f.steps), trials, jobs, f.steps)
 		if err != nil {
 			return err
 		}
@@ -136,7 +134,11 @@ func runPlan(st *State, c *cobra.Command, f *planFlags) error {
 	if f.sweep.json {
 		return writeJSON(st.Stdout, out)
 	}
-	return showPlans(st, out, cmp.Or(file.Stopper, advised[0]))
+	text := cmp.Or(file.Stopper, advised[0])
+	if last := components[len(components)-1]; len(out) == 1 && maxStepOf(withLength(last, f.steps)) != maxStepOf(last) {
+		text += map[bool]string{true: ",", false: ":"}[last.Settings != nil] + fmt.Sprintf("max_step=%d", f.steps)
+	}
+	return showPlans(st, out, text)
 }
 
 // planStoppers are those to plan with: the one given, or those to compare.
@@ -148,12 +150,23 @@ func planStoppers(text string) ([]types.Component, error) {
 		}
 		return out, nil
 	}
-	comp, err := trial.ParseComponent(text)
+	comp, err := earlystop.Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	_, _, err = earlystop.Rules().Resolve(comp)
-	return []types.Component{comp}, err
+	if _, _, err = earlystop.Rules().Resolve(comp); err != nil {
+		return nil, err
+	}
+	why, no := map[string]string{
+		"patience":  "made-up curves never stand still",
+		"threshold": "it depends on your metric's values, and those of made-up curves are others",
+		"wilcoxon":  "its steps are folds or instances, and made-up curves have none",
+	}[comp.Name]
+	if no {
+		return nil, usagef("what %s saves cannot be planned: %s", comp.Name, why).WithField("stopper").
+			WithRemedy("plan with median, percentile, asha, hyperband or pbt; or run some trials with it, which end with what it has saved")
+	}
+	return []types.Component{comp}, nil
 }
 
 // maxStepOf is the setting max_step, 0 if there is none.
@@ -229,12 +242,15 @@ func showPlans(st *State, ps []planned, text string) error {
 	fmt.Fprintf(&b, "%s of %s, %d at once\n\n", plural(p.Trials, "trial"), plural(p.OfSteps/p.Trials, "step"), p.Workers)
 	if len(ps) == 1 {
 		showLengths(&b, p)
-		if p.Copies > 0 {
+		switch {
+		case p.Stopper == earlystop.DefaultName:
+			fmt.Fprintf(&b, "\nnone: %s, all of them\n", plural(p.Steps, "step"))
+		case p.Copies > 0:
 			fmt.Fprintf(&b, "\n%s: %s, no fewer than without it; %.0f of about %.0f trials go on as copies from where the best ones are\n",
 				p.Stopper, plural(p.Steps, "step"), p.Copies, float64(p.Trials)+p.Copies)
-		} else {
-			fmt.Fprintf(&b, "\n%s: about %s instead of %d (%s; %d to %d in %d simulated searches)\n",
-				p.Stopper, plural(p.Steps, "step"), p.OfSteps, p.share(p.Steps), p.Least, p.Most, p.Searches)
+		default:
+			fmt.Fprintf(&b, "\n%s: about %s instead of %d (%s; %d to %d in %d simulated searches), and the best trial ran to its end in %.0f %% of them\n",
+				p.Stopper, plural(p.Steps, "step"), p.OfSteps, p.share(p.Steps), p.Least, p.Most, p.Searches, 100*p.KeptBest)
 		}
 	} else {
 		rows := [][]string{{"stopper", "steps", "share", "to the end", "best kept"}}

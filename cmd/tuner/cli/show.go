@@ -79,7 +79,7 @@ func showStudy(ctx context.Context, w *bufio.Writer, st *State, f *dbFlags, db r
 		fmt.Fprintln(w, row.left)
 	}
 	if row.Stopped != nil {
-		fmt.Fprintln(w, row.Stopped.text(spec.Stopper.Name))
+		fmt.Fprintln(w, row.Stopped.text(spec.Stopper))
 	}
 	away, err := aside(ctx, db, spec.Project)
 	if err != nil {

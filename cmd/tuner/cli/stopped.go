@@ -56,8 +56,40 @@ func countStopped(ctx context.Context, db store.Lister, id int64, spec types.Stu
 	return &out, nil
 }
 
+// unmatched says what of a study's reports does not fit its stopper: trials of one
+// value, or of another length than it was told; "" if nothing.
+func unmatched(ctx context.Context, db store.Lister, id int64, spec types.StudySpec, c types.Counts) (string, error) {
+	name := spec.Stopper.Name
+	if name == earlystop.DefaultName || c.Completed == 0 || c.Total() > mostCounted {
+		return "", nil
+	}
+	longest := int64(-1)
+	filter := store.TrialFilter{States: []types.State{types.Completed}}
+	err := store.EachTrial(ctx, db, id, filter, func(t *trial.Trial) error {
+		longest = max(longest, t.Step)
+		return nil
+	})
+	length := maxStepOf(spec.Stopper)
+	off := max(longest, length) - min(longest, length)
+	switch {
+	case err != nil:
+		return "", err
+	case longest <= 0 && name != "threshold": // which judges one value, too
+		return fmt.Sprintf("%s had nothing to judge: no trial got beyond one value of %s; print it at each step, as in epoch=3 %s=0.31",
+			name, spec.Objectives[0].Metric, spec.Objectives[0].Metric), nil
+	case length > 0 && off > max(1, length/10):
+		return fmt.Sprintf("%s was told that a trial has %s, and the longest that completed got to step %d: say max_step=%d",
+			name, plural(length, "step"), longest, longest), nil
+	}
+	return "", nil
+}
+
 // text is "asha saved 71 % of the steps: 349 run instead of about 1200".
-func (s *stoppedSteps) text(stopper string) string {
-	return fmt.Sprintf("%s saved %.0f %% of the steps: %.0f run instead of about %.0f",
-		stopper, 100*(1-s.Steps/s.OfSteps), s.Steps, s.OfSteps)
+func (s *stoppedSteps) text(stopper types.Component) string {
+	resumed := ""
+	if stopper.Settings["mode"] == "promote" { // those that did not have run more often
+		resumed = ", if paused trials went on from checkpoints"
+	}
+	return fmt.Sprintf("%s saved %.0f %% of the steps%s: %.0f run instead of about %.0f",
+		stopper.Name, 100*(1-s.Steps/s.OfSteps), resumed, s.Steps, s.OfSteps)
 }

@@ -74,7 +74,7 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 		return err
 	}
 	if stopped != nil {
-		b.WriteString(stopped.text(v.Spec.Stopper.Name) + "\n")
+		b.WriteString(stopped.text(v.Spec.Stopper) + "\n")
 	}
 	for _, n := range v.Best {
 		if err := r.bestTrial(ctx, &b, n); err != nil {
@@ -94,6 +94,11 @@ func (r *sweepRun) result(ctx context.Context, reason string) error {
 		return err
 	} else if saved != "" && !r.flags.quiet {
 		b.WriteString("note: " + saved + "\n")
+	}
+	if why, err := unmatched(ctx, r.at.reader, v.ID, v.Spec, v.Counts); err != nil {
+		return err
+	} else if why != "" && !r.flags.quiet {
+		b.WriteString("note: " + why + "\n")
 	}
 	if len(v.Best) > 0 && !r.flags.quiet {
 		r.hints(&b)

@@ -16,6 +16,7 @@ import (
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/suggest/space/grammar"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
 	"github.com/gotuner/tuner/trial/executor/argv"
 	executor "github.com/gotuner/tuner/trial/executor/local"
 	"github.com/gotuner/tuner/trial/executor/procenv"
@@ -235,7 +236,7 @@ func (p *plan) goals(f sweepfile.File) (err error) {
 		}
 	}
 	if f.Stopper != "" {
-		p.spec.Stopper, err = trial.ParseComponent(f.Stopper)
+		p.spec.Stopper, err = earlystop.Parse(f.Stopper)
 	}
 	if err != nil {
 		return within(err, "stopper")

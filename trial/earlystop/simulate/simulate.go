@@ -1,7 +1,7 @@
 // Package simulate runs whole searches in virtual time: workers that train
 // trials step by step, report, and obey a stopper. Trials that it pauses go on
-// from where they were, copies from where that is of which they are one. There is no clock and no goroutine; the same Search gives
-// the same Result.
+// from where they were, copies from where that is of which they are one. There is
+// no clock and no goroutine; the same Search gives the same Result.
 package simulate
 
 import (

@@ -178,7 +178,7 @@ func TestErrors(t *testing.T) {
 		{"p|--mom|{momentum}", `command[2]: {momentum} can be inactive, and then there is no value to put here; write {--mom:momentum} as an argument of its own, which gives nothing then`},
 		{"p|--momentum={momentum}", `command[1]: {momentum} can be inactive, and then there is no value to put here; write {--momentum=} as an argument of its own, which gives nothing then`},
 		{"p|--mom=${trialParameters.momentum}", `command[1]: {momentum} can be inactive, and then there is no value to put here; write {--mom=:momentum} as an argument of its own, which gives nothing then`},
-		{"p|{trial.budget}", `command[1]: {trial.budget} has no value: this study gives its trials no budget; write {--option:trial.budget}, which gives nothing then`},
+		{"p|{trial.budget}", `command[1]: {trial.budget} has no value: this study gives its trials no budget; give the stopper the length of a trial, as in --stopper asha:max_step=40; or write {--option:trial.budget}, which gives nothing then`},
 		{"{args}", `command[0]: {args} stands where the program's name belongs; write the program first, as in: -- python train.py {args}`},
 		{"{--lr}", `command[0]: {--lr} stands where the program's name belongs; write the program first, as in: -- python train.py {--lr}`},
 		{"p|x{args}", `command[1]: {args} is several arguments and cannot be part of one; write {args} as an argument of its own`},

@@ -162,7 +162,7 @@ func fixed(word, name, near string) string {
 func (p *parser) inactiveError(i int, r ref) error {
 	if r.reserved {
 		return p.fault(i, "{%s} has no value: this study gives its trials no budget", r.name).
-			WithRemedy("write {--option:%s}, which gives nothing then", r.name)
+			WithRemedy("give the stopper the length of a trial, as in --stopper asha:max_step=40; or write {--option:%s}, which gives nothing then", r.name)
 	}
 	whole := "{--" + r.name + "}"
 	before, _, _ := strings.Cut(p.command[i], "{"+r.name+"}")
