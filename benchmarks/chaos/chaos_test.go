@@ -51,6 +51,10 @@ func TestMain(m *testing.M) {
 	case "crew":
 		os.Exit(workerMain())
 	}
+	// Under the race detector processes would take a second to exit.
+	if err := os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	postgres.Stop()
 	os.Exit(code)
@@ -115,7 +119,7 @@ func (s *stage) spawn(role string, env []string, args ...string) *process {
 	}
 	p := &process{cmd: exec.Command(self, args...), out: &output{}, ended: make(chan struct{})}
 	p.cmd.Dir = s.dir
-	p.cmd.Env = append(append(os.Environ(), roleEnv+"="+role, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "TUNER_URL=", "GORACE=atexit_sleep_ms=0"), env...)
+	p.cmd.Env = append(append(os.Environ(), roleEnv+"="+role, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "TUNER_URL="), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		s.Fatal(err)

@@ -33,9 +33,6 @@ var (
 	crashSeed   = flag.Uint64("crash.seed", 1, "seed of the moments and victims")
 )
 
-// noExitSleep is for the race detector, which else waits a second at every exit.
-const noExitSleep = "GORACE=atexit_sleep_ms=0"
-
 // The test binary is also the tuner under test and the program that it tunes.
 const roleEnv = "CRASH_ROLE"
 
@@ -49,6 +46,10 @@ func TestMain(m *testing.M) {
 		os.Exit(reporterTrial())
 	case "silent":
 		os.Exit(silentTrial())
+	}
+	// Under the race detector processes would take a second to exit.
+	if err := os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0"); err != nil {
+		panic(err)
 	}
 	code := m.Run()
 	postgres.Stop()
@@ -135,7 +136,7 @@ func (c *crasher) sweep(failpoints string) *exec.Cmd {
 		"-p", "x=0.0..1.0", "-n", strconv.Itoa(*crashTrials), "-j", "4", "--max-failures", "-1", "--retries", "1000",
 		"--algorithm", "random", "--env", roleEnv+"=trial", "--env", "CRASH_DIR="+c.dir, "--", self, "{args}")
 	cmd.Dir = c.dir
-	cmd.Env = append(os.Environ(), roleEnv+"=tuner", "CRASH_DIR="+c.dir, noExitSleep)
+	cmd.Env = append(os.Environ(), roleEnv+"=tuner", "CRASH_DIR="+c.dir)
 	if failpoints != "" {
 		cmd.Env = append(cmd.Env, failpoint.Env+"="+failpoints)
 	}

@@ -82,7 +82,7 @@ func (l *lab) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(self, args...)
 	cmd.Dir = l.dir
 	cmd.Env = append(os.Environ(), roleEnv+"=tuner", "CRASH_DIR="+l.dir, "TUNER_DB="+l.db,
-		"XDG_DATA_HOME="+l.dir, "XDG_CONFIG_HOME="+l.dir, noExitSleep)
+		"XDG_DATA_HOME="+l.dir, "XDG_CONFIG_HOME="+l.dir)
 	if l.disk != nil {
 		cmd.Path, cmd.Args = l.disk.enter, append([]string{l.disk.enter, "--target", strconv.Itoa(l.disk.pid)}, l.disk.flags...)
 		cmd.Args = append(append(cmd.Args, "--", "sh", "-c", `cd "$0" && exec "$@"`, l.dir, self), args...)

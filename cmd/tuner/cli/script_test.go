@@ -29,6 +29,10 @@ func (t tests) Run() int {
 }
 
 func TestMain(m *testing.M) {
+	// Under the race detector processes would take a second to exit.
+	if err := os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0"); err != nil {
+		panic(err)
+	}
 	testscript.Main(tests{m}, map[string]func(){
 		"tuner":       func() { os.Exit(Main(System())) },
 		"benchreport": func() { os.Exit(report.Main(os.Args[1:], os.Stdout, os.Stderr)) },
@@ -90,7 +94,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	c := exec.Command(program, "serve", "--listen", "127.0.0.1:0")
 	c.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"PATH", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "TZ", "HOME", "TUNER_DB", "TESTSCRIPT_COMMAND"} {
+	for _, name := range []string{"PATH", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "TZ", "HOME", "TUNER_DB", "TESTSCRIPT_COMMAND", "GORACE"} {
 		if v := ts.Getenv(name); v != "" {
 			c.Env = append(c.Env, name+"="+v)
 		}
