@@ -169,6 +169,9 @@ func reach(t testing.TB, sg suggest.Suggester, study suggesttest.Study, target f
 // The median number of trials until 1e-8 is that of the package cmaes 0.13.1,
 // measured by testdata/budgets.py, and a quarter for the chance of 5 runs.
 func TestConverges(t *testing.T) {
+	if testing.Short() {
+		t.Skip("40 searches of thousands of trials")
+	}
 	tests := []struct {
 		name   string
 		value  objective
@@ -205,6 +208,9 @@ func TestConverges(t *testing.T) {
 // model has terms, Rosenbrock's in two thirds of the trials of the package cmaes
 // (see TestConverges). And once the value stands still another search begins.
 func TestModelSaves(t *testing.T) {
+	if testing.Short() {
+		t.Skip("searches of hundreds of trials")
+	}
 	tests := []struct {
 		name    string
 		value   objective
@@ -252,6 +258,9 @@ func TestModelSaves(t *testing.T) {
 // Parallel results are not lost: with 8 asynchronous workers the search needs
 // hardly more trials than with one.
 func TestParallelWastesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("18 searches of 3,000 trials")
+	}
 	s := cube(t, 5)
 	median := func(workers int) int {
 		var needed []int
@@ -272,6 +281,9 @@ func TestParallelWastesNothing(t *testing.T) {
 
 // Restarts get out of local optima.
 func TestRestartsEscape(t *testing.T) {
+	if testing.Short() {
+		t.Skip("30 searches of 6,000 trials")
+	}
 	s := cube(t, 3)
 	solved := func(restarts string) (n int) {
 		for seed := range int64(10) {
@@ -294,6 +306,9 @@ func TestRestartsEscape(t *testing.T) {
 // far away; rounding floats (which is what the objective does with the second
 // space) lets them freeze.
 func TestMixedInteger(t *testing.T) {
+	if testing.Short() {
+		t.Skip("18 searches of 4,000 trials")
+	}
 	var whole, rounded []space.Parameter
 	for i := range 5 {
 		x := space.Parameter{Name: name("x", i), Kind: space.Float, Low: -5.0, High: 5.0}

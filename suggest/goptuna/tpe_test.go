@@ -21,6 +21,9 @@ import (
 // scores are numbers, and for many, where they are not. The greatest distance
 // that the Kolmogorov-Smirnov test allows is that of a probability of 1e-6.
 func TestTPEIsGoptunas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("84,000 draws")
+	}
 	log := float("log", 1e-4, 10)
 	log.Scale = space.Log
 	step := integer("step", -3, 12)

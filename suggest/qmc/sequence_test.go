@@ -40,7 +40,7 @@ func TestSobolStratifiesEveryCoordinate(t *testing.T) {
 		s := newTestSequence("sobol", scramble, seed, dims)
 		for _, k := range []int{0, 1, 2, 5, 8} {
 			for _, from := range []int{0, 1 << k, 6 << k, 1<<20 - 1<<k, 1 << 20} { // 2^20 begins a block
-				if from+1<<k > 1<<11 && seed != 0 {
+				if from+1<<k > 1<<11 && (seed != 0 || testing.Short()) {
 					continue // the vectors for these take a moment
 				}
 				all := points(s, from, 1<<k, 0, dims)
@@ -171,6 +171,9 @@ func TestScramblingsDiffer(t *testing.T) {
 // Where a proposal is asked for first makes no difference, although the vectors
 // are found little by little; the ends of the numbers are served.
 func TestPointDependsOnNumberOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("vectors of 30 coordinates, again for each number")
+	}
 	const dims = 30
 	s := newTestSequence("sobol", "owen", 3, dims)
 	for _, n := range []int64{0, 1, 1023, 1024, 5000, 70_000, 1 << 40, math.MaxInt64, 2} {

@@ -60,6 +60,9 @@ func TestSize(t *testing.T) {
 
 // Conditions that interlock beyond counting are given up, not counted forever.
 func TestSizeGivesUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("counts until it gives up")
+	}
 	var params []Parameter
 	var pairs Or
 	for i := range 48 {

@@ -42,6 +42,9 @@ func mixedSpace(t testing.TB) *space.Space {
 // A proposal allocates what it returns and what asking costs, whatever the
 // number of trials and of kernels.
 func TestSteadyAllocations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("33,300 trials")
+	}
 	s := cube(t, 10)
 	for _, n := range []int{300, 3000, 30_000} {
 		sg, step := study(t, s, n)

@@ -162,6 +162,9 @@ func TestBoundsLoseNothing(t *testing.T) {
 // there a density with narrow kernels depends on the one nearest trial, of which
 // there are too many to keep; TestCapCostsNoRegret is about what that matters.
 func TestCappedDensity(t *testing.T) {
+	if testing.Short() {
+		t.Skip("scores of 14,400 points under thousands of kernels")
+	}
 	exact := settings{gamma: 0.1, gammaMax: 25, priorWeight: 1, multivariate: true}
 	for _, d := range []int{1, 2, 5, 10} {
 		for _, n := range []int{1000, 3000, 20_000} {

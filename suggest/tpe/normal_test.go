@@ -69,6 +69,9 @@ func TestLogNormMass(t *testing.T) {
 
 // Cells that tile a domain have masses that add up to the domain's.
 func TestLogNormMassTiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("12,000,000 cells")
+	}
 	for _, mean := range []float64{0.5, -3, 20, 60} {
 		for _, cells := range []int{3, 1000, 3_000_000} {
 			var terms []float64

@@ -85,6 +85,9 @@ func meanBest(t *testing.T, alg suggest.Algorithm, s *space.Space, n, workers in
 // It has to learn: far better than random search on problems that are easy to
 // learn. The factors leave wide room: measured are 10 and more.
 func TestLearns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("28,000 trials")
+	}
 	mixed := suggesttest.Mixed(t)
 	conditional := suggesttest.Conditional(t)
 	tests := []struct {
