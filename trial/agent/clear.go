@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/gotuner/tuner/api/types"
-	"github.com/gotuner/tuner/internal/filelock"
 )
 
 var _ Clearer = (*Processes)(nil)
@@ -40,7 +39,7 @@ func (p *Processes) Clear(l types.Lease) error {
 	}
 	for _, a := range attempts {
 		lock := filepath.Join(a, "lock")
-		if _, err := os.Lstat(lock); err == nil && !filelock.Free(lock) {
+		if _, err := os.Lstat(lock); err == nil && !p.Free(lock) {
 			return types.Errorf(types.Conflict, "%s is where trial %d would run, and a trial of another database runs there", dir, l.Ref.Trial).
 				WithField("dir").WithRemedy("choose another --dir or --name, or wait until it has ended")
 		}

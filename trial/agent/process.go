@@ -49,6 +49,9 @@ type Processes struct {
 	// included.
 	Objectives []string
 	Now        func() time.Time
+	// Free reports whether nobody holds the lock of a file. It is given because
+	// locks need more than the standard library, which is all that the SDK links.
+	Free func(lockFile string) bool
 	// Warn is told what the user should know about the program; may be nil.
 	Warn func(string)
 	// Missing is told that a trial ended well but without an objective, and which

@@ -200,7 +200,7 @@ func (m *Machine) Worker(backend agent.Backend, study types.Study, cfg Processes
 		}
 		launcher := &agent.Processes{
 			Project: spec.Project, Study: spec.Name, Run: *spec.Run, Root: root, Template: p.template, Env: p.env, Served: cfg.URL != "",
-			GPUs: p.gpus, Objectives: p.collect.Metrics, Now: time.Now, Warn: cfg.Warn, Missing: cfg.Missing,
+			GPUs: p.gpus, Objectives: p.collect.Metrics, Now: time.Now, Free: filelock.Free, Warn: cfg.Warn, Missing: cfg.Missing,
 			NewCollector: func(cursor string) (collect.Collector, error) {
 				if cursor == "" {
 					return collect.New(p.collect)
