@@ -101,8 +101,9 @@ func ofDatabase(w store.Worker) bool {
 }
 
 // claim makes a name an owner's if it is nobody's.
-func (s *Server) claim(ctx context.Context, n claimName, owner string, now time.Time) (out store.Worker, err error) {
-	err = s.cfg.Store.ChangeWorker(ctx, n.project, n.worker, func(w *store.Worker) error {
+func (s *Server) claim(ctx context.Context, n claimName, owner string, now time.Time) (store.Worker, error) {
+	var out store.Worker
+	err := s.cfg.Store.ChangeWorker(ctx, n.project, n.worker, func(w *store.Worker) error {
 		if w.Owner == "" && !ofDatabase(*w) {
 			w.Owner = owner
 		}
@@ -115,5 +116,8 @@ func (s *Server) claim(ctx context.Context, n claimName, owner string, now time.
 		out = *w
 		return nil
 	})
-	return out, err
+	if err != nil { // the change may be under way still, and out written to
+		return store.Worker{}, err
+	}
+	return out, nil
 }

@@ -279,7 +279,10 @@ func SetAside(ctx context.Context, db store.Workers, project string, p types.Wor
 		out = WorkerView(*w)
 		return nil
 	})
-	return out, err
+	if err != nil { // the change may be under way still, and out written to
+		return types.Worker{}, err
+	}
+	return out, nil
 }
 
 // WorkerView is a worker as a client sees it.
