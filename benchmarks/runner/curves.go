@@ -24,8 +24,8 @@ type Reporter interface {
 // end it is asked what would have been.
 type Judge interface {
 	// Judge says in words what the rule would have done, of which EndsBest is part
-	// if it would have ended the trial called best.
-	Judge(best int64) string
+	// if it would have ended all of the trials called best, which tie for it.
+	Judge(best []int64) string
 }
 
 // EndsBest is in the Note of a run whose best trial the watching rule would have
@@ -55,8 +55,8 @@ type curves struct {
 	now      float64
 	training []training
 	best     struct {
-		number int64
-		value  float64
+		numbers []int64 // all that tie
+		value   float64
 	}
 	pruned, completed, diverged int
 }
@@ -70,7 +70,7 @@ func (r *run) curves(ctx context.Context) error {
 	if c.steps == 0 {
 		return types.Errorf(types.Unsupported, "the problem has no learning curves")
 	}
-	c.best.number, c.best.value = -1, math.NaN()
+	c.best.value = math.NaN()
 	for c.spent < r.Budget*c.steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -91,7 +91,7 @@ func (r *run) curves(ctx context.Context) error {
 	r.score.fill()
 	r.result.Note = fmt.Sprintf("%d trials, of which %d completed, %d pruned, %d diverged", r.asked, c.completed, c.pruned, c.diverged)
 	if j, ok := reporter.(Judge); ok {
-		if verdict := j.Judge(c.best.number); verdict != "" {
+		if verdict := j.Judge(c.best.numbers); verdict != "" {
 			r.result.Note += "; " + verdict
 		}
 	}
@@ -173,8 +173,11 @@ func (c *curves) tell(ctx context.Context, t *training, value float64) (over boo
 	case t.done == c.steps: // nothing is saved by a stop here
 		c.completed++
 		if value < c.best.value || math.IsNaN(c.best.value) {
-			c.best.number, c.best.value = t.number, value
+			c.best.numbers, c.best.value = c.best.numbers[:0], value
 			c.score.least, c.score.ofObserved = value, value
+		}
+		if value == c.best.value {
+			c.best.numbers = append(c.best.numbers, t.number)
 		}
 		return true, c.searcher.Tell(ctx, t.number, value)
 	case stop:

@@ -188,11 +188,11 @@ func (s *watched) Report(_ context.Context, number, step int64, value float64) (
 func (s *watched) Prune(_ context.Context, number int64) error { return s.prune(number) }
 
 // Judge implements Judge.
-func (s *watched) Judge(best int64) string {
+func (s *watched) Judge(best []int64) string {
 	s.show()
 	r := s.tally.Result()
 	text := fmt.Sprintf("it would have ended %d, %.0f%% of the steps", r.Trials, 100*float64(r.Steps)/math.Max(1, float64(r.OfSteps)))
-	if s.ended[best] {
+	if len(best) > 0 && !slices.ContainsFunc(best, func(n int64) bool { return !s.ended[n] }) {
 		text += ", " + EndsBest
 	}
 	return text

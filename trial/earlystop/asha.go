@@ -2,9 +2,12 @@ package earlystop
 
 import "github.com/gotuner/tuner/trial"
 
-// firstRungShare is how many times the default first rung of asha goes into a
-// whole trial.
-const firstRungShare = 15
+// The default first rung of asha is this part of a whole trial: later where a
+// trial is ended for good than where it is paused and may still go on.
+const (
+	firstRungStop    = 4
+	firstRungPromote = 15
+)
 
 // ashaRule is asynchronous successive halving in its stopping variant.
 //
@@ -17,8 +20,10 @@ const firstRungShare = 15
 // any other runs on. It needs nothing from the program but reports.
 //
 // The rungs are min_step, min_step*eta, min_step*eta^2, … below max_step. By
-// default min_step is max(1, max_step/15), rounded down: three rungs at eta 3,
-// the first after 1/15 of a trial. See halving for the exact rule.
+// default min_step is max(1, max_step/4), rounded down: two rungs at eta 3, after
+// a quarter and three quarters of a trial. See halving for the exact rule, and
+// docs/adr/0016-first-rung.md for why not earlier. With mode=promote, where a
+// trial that is no good yet only waits, it is max(1, max_step/15).
 //
 // Deviations from Syne Tune and Determined, which end the second trial at a
 // rung if it is worse than the first: a rung decides only from min_results
@@ -31,10 +36,10 @@ func ashaRule() Rule {
 		Name: "asha",
 		Doc: "Ends a trial that is not among the best third (1/eta) of those that got as far, at steps that " +
 			"grow threefold: asynchronous successive halving.",
-		Version: 1,
+		Version: 2,
 		Settings: append([]trial.Setting{
 			{Name: "min_step", Type: trial.IntSetting, Min: new(float64(1)),
-				Doc: "Step of the first rung; auto is a fifteenth of max_step, at least 1."},
+				Doc: "Step of the first rung; auto is a quarter of max_step, with mode=promote a fifteenth, at least 1."},
 		}, halvingSettings()...),
 		New: newASHA,
 	}
@@ -43,7 +48,10 @@ func ashaRule() Rule {
 func newASHA(cfg Config) (Stopper, error) {
 	eta := cfg.Settings.Int("eta")
 	return newHalving(cfg, "asha", func(maxStep int64) *brackets {
-		first := max(1, maxStep/firstRungShare)
+		first := max(1, maxStep/firstRungStop)
+		if cfg.Settings.String("mode") == modePromote {
+			first = max(1, maxStep/firstRungPromote)
+		}
 		if !cfg.Settings.Auto("min_step") {
 			first = cfg.Settings.Int("min_step")
 		}

@@ -20,7 +20,10 @@ import (
 type ladder func(cfg earlystop.Config, maxStep, number int64) (bracket int, rungs []int64)
 
 func ashaLadder(cfg earlystop.Config, maxStep, _ int64) (int, []int64) {
-	first := max(1, maxStep/15)
+	first := max(1, maxStep/4)
+	if cfg.Settings.String("mode") == "promote" {
+		first = max(1, maxStep/15)
+	}
 	if !cfg.Settings.Auto("min_step") {
 		first = cfg.Settings.Int("min_step")
 	}
@@ -336,7 +339,7 @@ func TestASHAByHand(t *testing.T) {
 		{[]float64{2, 2, 2, 2, 2, 2, 2, 2, 2}, []int64{0, 1, 2, 3, 4, 5, 6, 7, 8}}, // equals of the best
 		{[]float64{math.NaN(), math.NaN(), 3, math.NaN(), 2}, []int64{0, 1, 2, 4}}, // NaN is worse than all
 	} {
-		h := historyOf(t, "asha", types.Minimize, map[string]any{"max_step": 9, "startup": 0})
+		h := historyOf(t, "asha", types.Minimize, map[string]any{"min_step": 1, "max_step": 9, "startup": 0})
 		if on := h.decisions(0, 1, tt.values...); !slices.Equal(on, tt.want) {
 			t.Errorf("%v: %v go on, want %v", tt.values, on, tt.want)
 		}
@@ -346,7 +349,7 @@ func TestASHAByHand(t *testing.T) {
 // What reasons say, a step that skips rungs, a report that comes late, one that
 // replaces, and a lost attempt.
 func TestASHAReports(t *testing.T) {
-	h := historyOf(t, "asha", types.Maximize, map[string]any{"max_step": 27, "startup": 0})
+	h := historyOf(t, "asha", types.Maximize, map[string]any{"min_step": 1, "max_step": 27, "startup": 0})
 	h.decisions(0, 1, 0.9, 0.8, 0.7)
 	h.report(0, 3, 0.9)
 	h.report(1, 3, 0.8)
@@ -380,13 +383,13 @@ func TestASHALearnsTheLength(t *testing.T) {
 		h.finish(n, types.Completed)
 	}
 	h.create(5)
-	for s := range int64(3) {
+	for s := range int64(11) {
 		if d := h.report(5, s, 9); d.Stop {
-			t.Fatalf("ended at step %d, before the first rung at 45/15: %s", s, d.Reason)
+			t.Fatalf("ended at step %d, before the first rung at 45/4: %s", s, d.Reason)
 		}
 	}
-	want := "error 9 at step 3 is number 6 of 6 at the rung, from which the best 2 go on"
-	if d := h.report(5, 3, 9); d.Reason != want {
+	want := "error 9 at step 11 is number 6 of 6 at the rung, from which the best 2 go on"
+	if d := h.report(5, 11, 9); d.Reason != want {
 		t.Errorf("got %q, want %q", d.Reason, want)
 	}
 }
@@ -400,7 +403,7 @@ func TestStartupFollowsTheWorkers(t *testing.T) {
 			h.event(trial.Event{Kind: trial.EventStarted, Trial: n})
 		}
 		for n := range int64(8) {
-			for s := range int64(16) {
+			for s := range int64(5) {
 				h.report(n, s, float64(n))
 			}
 			h.create(10 + n)
