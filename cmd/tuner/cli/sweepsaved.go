@@ -15,7 +15,7 @@ import (
 const worthSaying = 0.1
 
 // advised are the stoppers that a user without one is told of.
-var advised = []string{"median", "asha", "hyperband"}
+var advised = []string{"asha", "median", "hyperband"}
 
 // wouldSave says what stoppers would have saved of a sweep that ran without one
 // but printed curves; "" if that is not worth saying.
