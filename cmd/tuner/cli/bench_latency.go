@@ -48,6 +48,9 @@ integer.`,
 			if err := emptyFlag(c.Flags()); err != nil {
 				return err
 			}
+			if b.patience <= 0 {
+				return notPositive("--patience", b.patience)
+			}
 			return b.run(c.Context())
 		},
 	}

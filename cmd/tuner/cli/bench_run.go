@@ -58,6 +58,11 @@ allocations are not counted.`,
 			if err := emptyFlag(c.Flags()); err != nil {
 				return err
 			}
+			if fs := c.Flags(); fs.Changed("trials") && b.trials == 0 { // the default, if it is not typed
+				return usagef("0 is too few").WithField("--trials").WithRemedy("give a number from 1")
+			} else if fs.Changed("timeout") && b.timeout <= 0 {
+				return notPositive("--timeout", b.timeout)
+			}
 			return b.run(c.Context())
 		},
 	}
@@ -73,6 +78,10 @@ allocations are not counted.`,
 	fs.DurationVar(&b.timeout, "timeout", 0, "break off a run that takes longer (default: none does)")
 	fs.BoolVar(&b.asJSON, "json", false, "print the summary as JSON")
 	return c
+}
+
+func notPositive(flag string, d time.Duration) error {
+	return usagef("%v is no time to run for", d).WithField(flag).WithRemedy("write a positive one, as in 90s, 30m or 1h30m")
 }
 
 type benchDefaults struct {
