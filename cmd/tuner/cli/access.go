@@ -232,7 +232,7 @@ func writeJSON(w io.Writer, v any) error {
 func wantArgs(least, most int, usage string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
-		case len(args) < least && len(args) == 0:
+		case len(args) < least && len(args) == 0 && c.Parent() == c.Root() && strings.Contains(usage, " NAME"):
 			return usagef("%s needs more: tuner %s", c.Name(), usage).WithRemedy("tuner ls lists the studies")
 		case len(args) < least:
 			return usagef("%s needs more: tuner %s", c.Name(), usage)

@@ -120,7 +120,7 @@ func openInput(st *State, file string) (f *os.File, done func() error, err error
 	if file != "-" {
 		f, err := os.Open(st.path(file))
 		if err != nil {
-			return nil, nil, usagef("read the file to import: %w", err)
+			return nil, nil, usagef("the file to import cannot be read: %s: %w", st.path(file), cause(err)).WithRemedy("check the path; - reads the standard input")
 		}
 		info, err := f.Stat()
 		if err != nil {

@@ -89,12 +89,13 @@ func runPlan(st *State, c *cobra.Command, f *planFlags) error {
 	fs := c.Flags()
 	clearUnless(fs, "trials", &f.sweep.file.Trials)
 	clearUnless(fs, "jobs", &f.sweep.file.Jobs)
-	file, _, err := f.sweep.merged(st, f.sweep.file)
+	file, src, err := f.sweep.merged(st, f.sweep.file)
 	if err != nil {
 		return err
 	}
+	faults := &sweepErrors{flags: &f.sweep, fs: fs, src: src}
 	if err := checkCounts(file); err != nil {
-		return err
+		return faults.locate(types.StudySpec{}, err)
 	}
 	jobs := int64(max(1, len(file.GPUs)))
 	if file.Jobs != nil {
@@ -102,7 +103,8 @@ func runPlan(st *State, c *cobra.Command, f *planFlags) error {
 	}
 	components, err := planStoppers(file.Stopper)
 	if err != nil {
-		return err
+		name, _, _ := strings.Cut(file.Stopper, ":")
+		return faults.locate(types.StudySpec{Stopper: types.Component{Name: name}}, err)
 	}
 	trials := int64(0)
 	switch {
