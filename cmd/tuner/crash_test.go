@@ -146,7 +146,7 @@ func (c *crasher) sweep(failpoints string) *exec.Cmd {
 // crash runs the sweep and kills something of it.
 func (c *crasher) crash(i int) {
 	points := []string{"", "", "", "engine.before_commit", "engine.after_commit", "supervisor.before_start",
-		"supervisor.after_start", "supervisor.before_exit_json", "supervisor.after_exit_json"}
+		"supervisor.after_start", "supervisor.after_handle", "supervisor.before_exit_json", "supervisor.after_exit_json"}
 	point := points[c.rng.IntN(len(points))]
 	if point != "" {
 		point += ":" + strconv.Itoa(1+c.rng.IntN(30))

@@ -255,6 +255,7 @@ func (s *supervisor) register(a *attempt, pid int, forkErr error) error {
 	var writeErr error
 	if forkErr == nil {
 		writeErr = os.WriteFile(filepath.Join(a.dir, handleFile), []byte(a.handle.String()+"\n"), 0o600)
+		s.fail.Hit(failAfterHandle)
 	}
 	s.mu.Lock()
 	s.forking--

@@ -173,6 +173,7 @@ func TestFailpoints(t *testing.T) {
 	for point, want := range map[string]executor.Phase{
 		failBeforeStart:    executor.Gone,
 		failAfterStart:     executor.Gone,
+		failAfterHandle:    executor.Gone,
 		failBeforeExitJSON: executor.Gone,
 		failAfterExitJSON:  executor.Ended,
 	} {
@@ -185,7 +186,7 @@ func TestFailpoints(t *testing.T) {
 			killed := supervisorPid(t, f.state)
 
 			spec := f.sh(`printf x >>count; echo $$ >pid; exit 2`)
-			if point == failAfterStart {
+			if point == failAfterStart || point == failAfterHandle {
 				spec = f.sh(`printf x >>count; echo $$ >pid; exec sleep 1000`)
 			}
 			h := f.start(spec)

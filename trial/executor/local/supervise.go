@@ -27,6 +27,7 @@ import (
 const (
 	failBeforeStart    = "supervisor.before_start"     // the attempt has begun, there is no process
 	failAfterStart     = "supervisor.after_start"      // there is a process, no handle is written
+	failAfterHandle    = "supervisor.after_handle"     // the handle is written, nobody told
 	failBeforeExitJSON = "supervisor.before_exit_json" // the process has ended
 	failAfterExitJSON  = "supervisor.after_exit_json"  // written, nobody told
 )
