@@ -50,14 +50,14 @@ func (e *Engine) load(ctx context.Context, st trial.Study) (*study, error) {
 	return s, nil
 }
 
-// first queues the space's default and the points to try of a new study.
+// first queues the space's default and then the points to try of a new study.
 func (s *study) first(tx *txn) error {
 	try, err := tries(s.st.Space, s.st.Spec, 0)
 	if err != nil {
 		return err
 	}
 	if p, ok := s.st.Space.Default(); ok && s.st.Space.Feasible(p) {
-		s.add(tx, &liveTrial{point: p, Trial: trial.Trial{Origin: trial.FromDefault, Parent: -1}})
+		s.add(tx, &liveTrial{point: p, Trial: trial.Trial{Origin: trial.FromDefault, Priority: 1, Parent: -1}})
 	}
 	s.addPoints(tx, try, trial.FromTry)
 	return nil

@@ -197,7 +197,7 @@ func (f *sweepFlags) objective(v *sweepfile.File) error {
 			WithRemedy("keep one --min or --max; the others are shown by tuner show as well")
 	}
 	for _, m := range append(f.mins, f.maxs...) {
-		if m == "" || strings.ContainsAny(m, " \t=:,") {
+		if m == "" || strings.TrimSpace(m) != m || strings.ContainsAny(m, "\t=:,") { // "val loss" is a name
 			return usagef("%q is no name of a metric", m).WithRemedy("write the name as the program prints it, such as --min loss")
 		}
 	}
