@@ -14,7 +14,8 @@ import (
 )
 
 // Run checks that the stores that open makes keep the contract. open returns a
-// new empty store each time, which it closes at the end of t.
+// new empty store each time, which it closes at the end of t. With -short it reads
+// fewer listings.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, area := range []struct {
 		name  string

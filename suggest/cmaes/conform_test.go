@@ -12,6 +12,9 @@ func TestConforms(t *testing.T) {
 		"defaults": nil,
 		"other":    {"population": 6, "restarts": "ipop", "lr_adapt": true, "warm_start": false, "model": false, "tolfun": 1e-3},
 	} {
+		if testing.Short() && settings != nil {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			suggesttest.Run(t, cmaes.Algorithm(), suggesttest.Options{Settings: settings})
 		})

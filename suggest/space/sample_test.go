@@ -152,6 +152,9 @@ func TestSampleFeasible(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s := mustNew(t, test.params, test.constraints...)
+			if testing.Short() {
+				test.seeds = 2
+			}
 			for seed := range test.seeds {
 				p, err := s.SampleFeasible(source(seed))
 				if err != nil {

@@ -100,7 +100,7 @@ func (s *suite) spaceChange(t *testing.T) {
 // manyTrials: a long history is taken in one piece, then asked for more.
 func (s *suite) manyTrials(t *testing.T) {
 	sp := s.mixed(t)
-	n := size(10_000, 2_000)
+	n := size(10_000, 500)
 	events := History(t, sp, n, 1)
 	sg := s.build(t, sp, config{})
 	sg.Observe(events)

@@ -16,6 +16,9 @@ func TestConforms(t *testing.T) {
 		"few kernels": {"above_cap": 24},
 		"other":       {"startup": 1, "candidates": 3, "gamma": 0.5, "gamma_max": 1000, "liar": false},
 	} {
+		if testing.Short() && settings != nil {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			suggesttest.Run(t, tpe.Algorithm(), suggesttest.Options{Settings: settings})
 		})
