@@ -122,8 +122,9 @@ type place struct {
 
 	highest int64 // step
 	results []reached
-	// Those at the last pause, to which a lost attempt takes the trial back.
-	kept        []reached
+	// kept is how many of them there were at the last pause, to which a lost attempt
+	// takes the trial back: no later attempt changes those.
+	kept        int
 	keptHighest int64
 }
 
@@ -161,10 +162,10 @@ func (p *population) Observe(e trial.Event) {
 			p.report(t, e.Report.Step, p.signed(e.Report.Value))
 		}
 	case trial.EventPaused:
-		t.kept, t.keptHighest = slices.Clone(t.results), t.highest
+		t.kept, t.keptHighest = len(t.results), t.highest
 		t.waits = t.level < int64(len(t.results))
 	case trial.EventRequeued:
-		t.results, t.highest = slices.Clone(t.kept), t.keptHighest
+		t.results, t.highest = t.results[:t.kept], t.keptHighest
 	case trial.EventFinished:
 		p.finish(t, e.Finish)
 	case trial.EventCreated, trial.EventDrawn, trial.EventSpace, trial.EventStudy:
@@ -191,13 +192,13 @@ func (p *population) create(e trial.Event) {
 		t.results = append(t.results, reached{value: math.NaN()})
 	}
 	// What it is a copy of may have passed more than one rung at that step.
-	t.results = slices.Clip(t.results[:g+1])
+	t.results = t.results[:g+1]
 	for n := g + 1; n < p.rungs() && (n+1)*p.interval <= e.Copy.Step; n++ {
 		t.results = append(t.results, reached{p.valueOf(e.Copy, g), e.Copy.Step, e.Copy.Of, e.Copy.Attempt})
 	}
 	t.level = int64(len(t.results))
 	t.trial, t.attempt, t.waits, t.over, t.failed = e.Trial, 0, false, false, false
-	t.highest, t.keptHighest, t.kept = e.Copy.Step, e.Copy.Step, slices.Clone(t.results)
+	t.highest, t.keptHighest, t.kept = e.Copy.Step, e.Copy.Step, len(t.results)
 }
 
 // rung is where the place's trial waits, or should be replaced.

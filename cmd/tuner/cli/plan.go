@@ -18,9 +18,9 @@ import (
 // planSearches is how many searches tuner plan simulates of each stopper.
 const planSearches = 20
 
-// mostPlanned bounds the steps of one simulated search, which take about a
-// microsecond each.
-const mostPlanned = 5_000_000
+// mostPlanned bounds the steps of one simulated search, which take a few
+// microseconds each.
+const mostPlanned = 2_000_000
 
 // planFlags are the flags of tuner plan.
 type planFlags struct {
@@ -121,13 +121,18 @@ func runPlan(st *State, c *cobra.Command, f *planFlags) error {
 		return usagef("%d is no number of steps", f.steps).WithField("--steps").WithRemedy("give the length of a whole trial, as in --steps 40")
 	case f.steps == 0:
 		return usagef("the length of a trial is missing").WithRemedy("add --steps 40: how many epochs, or whatever your program reports by, a whole trial has")
-	case f.steps > mostPlanned/max(1, trials):
-		return usagef("%d trials of %d steps are too many to simulate", trials, f.steps).
-			WithRemedy("plan with larger steps: what is saved depends on their ratio")
 	}
 	var out []planned
 	for _, comp := range components {
-		p, err := planOf(withLength(comp, f.steps), trials, jobs, f.steps)
+		comp = withLength(comp, f.steps)
+		cost, err := planCost(comp, trials, f.steps)
+		if err != nil {
+			return err
+		}
+		if cost > mostPlanned {
+			return tooMany(comp, trials, f.steps)
+		}
+		p, err := planOf(comp, trials, jobs, f.steps, min(planSearches, 2*mostPlanned/max(1, cost)))
 		if err != nil {
 			return err
 		}
@@ -193,15 +198,53 @@ func withLength(c types.Component, steps int64) types.Component {
 	return types.Component{Name: c.Name, Settings: settings}
 }
 
-// planOf simulates searches with one stopper.
-func planOf(comp types.Component, trials, jobs, steps int64) (planned, error) {
-	p := planned{Stopper: comp.Name, Trials: trials, Workers: jobs, OfSteps: trials * steps}
-	lengths := map[int64]int64{}
-	searches := planSearches
-	for n := int64(searches); n > 1 && trials*steps*n > 4*mostPlanned; n-- {
-		searches--
+// planCost is about how many steps' work it is to simulate one search. The error is of
+// a stopper that cannot be, or never does anything.
+func planCost(comp types.Component, trials, steps int64) (int64, error) {
+	rule, err := earlystop.New(comp, earlystop.Config{Objectives: []types.Objective{{Metric: simulate.Metric, Goal: types.Minimize}}})
+	if err != nil {
+		return 0, err
 	}
-	p.Searches = int64(searches)
+	if err := earlystop.CheckIdle(comp.Name, rule); err != nil {
+		return 0, err
+	}
+	b, ok := rule.(earlystop.Breeder)
+	if !ok {
+		return times(trials, steps), nil
+	}
+	_, s, err := earlystop.Rules().Resolve(comp)
+	if err != nil {
+		return 0, err
+	}
+	comparisons := int64(10)
+	if !s.Auto("interval") {
+		comparisons = steps / s.Int("interval")
+	}
+	// Whenever a member waits for a comparison, all of them are looked at.
+	return max(times(b.Size(), steps), times(comparisons, b.Size()*b.Size())), nil
+}
+
+func tooMany(comp types.Component, trials, steps int64) error {
+	if earlystop.Copies(comp) {
+		return usagef("so large a population, or so many comparisons, is too much to simulate").WithField("stopper").
+			WithRemedy("plan with a smaller population, larger steps or a larger interval")
+	}
+	return usagef("%s of %d steps are too many to simulate", plural(trials, "trial"), steps).
+		WithRemedy("plan with larger steps: what is saved depends on their ratio")
+}
+
+// times multiplies up to more than mostPlanned.
+func times(a, b int64) int64 {
+	if b > 0 && a > mostPlanned/b {
+		return mostPlanned + 1
+	}
+	return a * b
+}
+
+// planOf simulates searches with one stopper.
+func planOf(comp types.Component, trials, jobs, steps, searches int64) (planned, error) {
+	p := planned{Stopper: comp.Name, Trials: trials, Workers: jobs, OfSteps: trials * steps, Searches: searches}
+	lengths := map[int64]int64{}
 	kept := 0
 	for seed := range p.Searches {
 		value := simulate.Curves(seed)

@@ -40,6 +40,10 @@ func (r *sweepRun) noObjective(_ types.Lease, attemptDir, objective string, seen
 func (r *sweepRun) metricRemedy(attemptDir, objective string, seen []string) string {
 	flag := "--" + string(r.study.Spec.Objectives[0].Goal)
 	printed := "print it as in " + objective + "=0.123"
+	if cost := r.study.Spec.Budget.Cost; objective == cost.Metric && objective != r.study.Spec.Objectives[0].Metric {
+		return fmt.Sprintf("it is the metric of --max-cost: name one that a trial prints or that is measured, as in --max-cost trial.elapsed=3600; "+
+			"or %s (tuner help contract)", printed)
+	}
 	// A misspelt objective is another study's: this one has to go first.
 	again := fmt.Sprintf("then remove this study first: tuner rm -y %s", quoted(r.study.Spec.Name)) + r.where()
 	if near := nearest.Word(objective, seen); near != "" {
