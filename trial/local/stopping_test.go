@@ -70,7 +70,7 @@ func (s *school) turn() {
 	}
 }
 
-func (s *school) say(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
+func (s *school) sayf(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
 
 // lease takes trials for free workers; over says that there are no more.
 func (s *school) lease() (over bool) {
@@ -81,7 +81,7 @@ func (s *school) lease() (over bool) {
 			s.t.Fatal(err)
 		}
 		if r.Status != types.LeaseGranted {
-			s.say("%s %s", r.Status, r.Reason)
+			s.sayf("%s %s", r.Status, r.Reason)
 			return r.Status == types.LeaseDone
 		}
 		p := &pupil{Lease: r.Leases[0]}
@@ -89,7 +89,7 @@ func (s *school) lease() (over bool) {
 		if p.Copy != nil && p.step == 0 {
 			p.step = p.Copy.Step
 		}
-		s.say("%d/%d to %g, copy %v, x %v", p.Ref.Trial, p.Ref.Attempt, p.Budget, p.Copy, p.Params)
+		s.sayf("%d/%d to %g, copy %v, x %v", p.Ref.Trial, p.Ref.Attempt, p.Budget, p.Copy, p.Params)
 		s.held = append(s.held, p)
 	}
 	return false
@@ -115,7 +115,7 @@ func (s *school) work(p *pupil, steps int64) {
 	switch {
 	case d.Stop:
 		s.stops++
-		s.say("%d at %d: %s %s", p.Ref.Trial, p.step, d.Kind, d.Reason)
+		s.sayf("%d at %d: %s %s", p.Ref.Trial, p.step, d.Kind, d.Reason)
 		end.Outcome = types.OutcomeFailed // as its exit code might say
 	case p.Ref.Trial%11 == 5 && p.Ref.Attempt == 1 && p.step == most:
 		end.Outcome = types.OutcomeLost
@@ -132,7 +132,7 @@ func (s *school) work(p *pupil, steps int64) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.say("%d ends as %s: %s", p.Ref.Trial, r.State, r.Reason)
+	s.sayf("%d ends as %s: %s", p.Ref.Trial, r.State, r.Reason)
 	s.held = slices.DeleteFunc(s.held, func(o *pupil) bool { return o == p })
 }
 
