@@ -63,6 +63,7 @@ type data struct {
 	workers  int
 	seeds    []int64
 	notes    []note
+	watched  []runner.Result
 	// left are sentences about results that are not compared.
 	left []string
 }
@@ -79,7 +80,7 @@ type note struct {
 // collect sorts the results.
 func collect(results []runner.Result, cfg Config) (*data, error) {
 	d := &data{harness: runner.Version}
-	kept := d.comparable(results, cfg)
+	kept := d.takeWatched(d.comparable(results, cfg))
 	done := slices.DeleteFunc(slices.Clone(kept), func(r runner.Result) bool { return r.Status != runner.Done })
 	labels := labelsOf(done)
 	order := slices.SortedFunc(maps.Keys(labels), func(a, b variant) int { return natural(labels[a], labels[b]) })
@@ -210,7 +211,7 @@ func labelsOf(results []runner.Result) map[variant]string {
 }
 
 func (d *data) addNote(label string, r *runner.Result) {
-	if r.Status == runner.Done && r.Note == "" {
+	if _, ok := r.Early(); ok || r.Status == runner.Done && r.Note == "" {
 		return
 	}
 	i := slices.IndexFunc(d.notes, func(n note) bool { return n.contender == label && n.status == r.Status && n.text == r.Note })

@@ -16,7 +16,7 @@ func (d *document) write(l *latencies) error {
 	d.head()
 	d.missing()
 	d.short(groups)
-	for _, section := range []func([]*comparison) error{d.curveSection, d.regretSection, d.ratioSection, d.rankSection, d.duelSection} {
+	for _, section := range []func([]*comparison) error{d.curveSection, d.regretSection, d.ratioSection, d.rankSection, d.duelSection, d.earlySection} {
 		if err := section(groups); err != nil {
 			return err
 		}

@@ -23,14 +23,10 @@ type Reporter interface {
 // Judge is a Reporter whose rule only watches: Report never stops, and at the
 // end it is asked what would have been.
 type Judge interface {
-	// Judge says in words what the rule would have done, of which EndsBest is part
-	// if it would have ended all of the trials called best, which tie for it.
-	Judge(best []int64) string
+	// Judge adds what the rule would have done; best are the trials that tie for the
+	// best value.
+	Judge(e *Early, best []int64)
 }
-
-// EndsBest is in the Note of a run whose best trial the watching rule would have
-// ended.
-const EndsBest = "the best trial among them"
 
 // training is a trial that a worker trains, step by step.
 type training struct {
@@ -89,12 +85,11 @@ func (r *run) curves(ctx context.Context) error {
 		}
 	}
 	r.score.fill()
-	r.result.Note = fmt.Sprintf("%d trials, of which %d completed, %d pruned, %d diverged", r.asked, c.completed, c.pruned, c.diverged)
+	early := Early{Trials: r.asked, Completed: c.completed, Pruned: c.pruned, Diverged: c.diverged}
 	if j, ok := reporter.(Judge); ok {
-		if verdict := j.Judge(c.best.numbers); verdict != "" {
-			r.result.Note += "; " + verdict
-		}
+		j.Judge(&early, c.best.numbers)
 	}
+	r.result.Note = early.String()
 	return nil
 }
 

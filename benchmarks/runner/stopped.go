@@ -22,6 +22,9 @@ const (
 	watches = "~"
 )
 
+// Watches says that the stopper of a contender's name only watches.
+func Watches(name string) bool { return strings.Contains(name, watches) }
+
 // HasStopper says that a contender's name names a stopper too, as "tpe+asha" and
 // "optuna-tpe+hyperband" do: its runs are of learning curves.
 func HasStopper(name string) bool { return strings.ContainsAny(name, stops+watches) }
@@ -188,12 +191,9 @@ func (s *watched) Report(_ context.Context, number, step int64, value float64) (
 func (s *watched) Prune(_ context.Context, number int64) error { return s.prune(number) }
 
 // Judge implements Judge.
-func (s *watched) Judge(best []int64) string {
+func (s *watched) Judge(e *Early, best []int64) {
 	s.show()
 	r := s.tally.Result()
-	text := fmt.Sprintf("it would have ended %d, %.0f%% of the steps", r.Trials, 100*float64(r.Steps)/math.Max(1, float64(r.OfSteps)))
-	if len(best) > 0 && !slices.ContainsFunc(best, func(n int64) bool { return !s.ended[n] }) {
-		text += ", " + EndsBest
-	}
-	return text
+	e.Watched, e.Ends, e.Saves = true, r.Trials, 100*float64(r.Steps)/math.Max(1, float64(r.OfSteps))
+	e.EndsBest = len(best) > 0 && !slices.ContainsFunc(best, func(n int64) bool { return !s.ended[n] })
 }
