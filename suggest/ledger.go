@@ -14,8 +14,10 @@ import (
 // unfinished trials, and which points were tried, so that none is repeated. It
 // is used by one goroutine at a time.
 //
-// Points with an active continuous parameter are not remembered, unless by
-// NewFullLedger: two draws are the same with a probability of about 2^-52.
+// Points with an active continuous parameter inside its range are not remembered,
+// unless by NewFullLedger: two draws are the same with a probability of about
+// 2^-52. At the ends of a range they are, for many algorithms clamp what lies
+// beyond.
 type Ledger struct {
 	space   *space.Space
 	repeats bool // points may be repeated
@@ -239,7 +241,7 @@ func (l *Ledger) countable(p space.Point) bool {
 		return true
 	}
 	for i, v := range p {
-		if v != nil && l.continuous[i] {
+		if v != nil && l.continuous[i] && v != l.space.Param(i).Low && v != l.space.Param(i).High {
 			return false
 		}
 	}

@@ -34,7 +34,7 @@ func Algorithm() suggest.Algorithm {
 		Name: Name,
 		Doc: "Covariance matrix adaptation: a cloud of points that moves, grows, shrinks and turns towards the good ones; " +
 			"for hundreds to many thousands of cheap trials, mostly of numbers.",
-		Version: 2,
+		Version: 3,
 		Settings: []trial.Setting{
 			{Name: "population", Type: trial.IntSetting, Min: new(float64(4)), Max: new(float64(maxPopulation)),
 				Doc: "Trials of a generation; auto is 4 + 3 ln(parameters), rounded down."},

@@ -46,6 +46,7 @@ func Run(t *testing.T, alg suggest.Algorithm, o Options) {
 	t.Run("Exhaustion", s.exhaustion)
 	t.Run("Pending", s.pendingPoints)
 	t.Run("Repeats", s.repeats)
+	t.Run("BestAtTheEnds", s.bestAtTheEnds)
 	t.Run("Results", s.results)
 	t.Run("Goal", s.goal)
 	t.Run("SpaceChange", s.spaceChange)
@@ -283,6 +284,28 @@ func (s *suite) pendingPoints(t *testing.T) {
 	again, err := sg.Suggest(t.Context(), suggest.Request{Numbers: []int64{0, 1, 2, 3, 4, 5, 6, 7}})
 	if err != nil || len(again) != 8 {
 		t.Errorf("once nothing is pending: %d proposals, %v", len(again), err)
+	}
+}
+
+// bestAtTheEnds: where the best point is the lower end of all ranges, it is not
+// tried again and again.
+func (s *suite) bestAtTheEnds(t *testing.T) {
+	for _, sp := range []*space.Space{
+		build(t, nil, float("x", 0, 1)),
+		build(t, nil, float("x", -2, -1), scaled(float("y", 1e-5, 1e-1), space.Log)),
+	} {
+		l := Simulate(t.Context(), s.build(t, sp, config{seed: 3}), Study{
+			Space: sp, Trials: 60, Workers: 2, Seed: 6,
+			Value: func(sp *space.Space, p space.Point) float64 {
+				sum := 0.0
+				for i := range p {
+					sum += sp.Param(i).Transform(p[i])
+				}
+				return sum
+			},
+		})
+		CheckLog(t, l)
+		CheckNoRepeats(t, l)
 	}
 }
 

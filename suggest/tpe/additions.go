@@ -109,11 +109,14 @@ func (t *TPE) unrestricted() bool {
 // polish improves the allowed point p at x by steps random moves, which grow
 // smaller; a move is in one number or in all of a group, and is kept if the
 // score is greater and the point allowed. Choices and numbers of few levels stay:
-// to take the best of them each time would leave the others untried.
+// to take the best of them each time would leave the others untried. Where all
+// moves are allowed they still may lead to the ends of all ranges once more: then
+// the point stays as it was.
 func (c *chooser) polish(r *rand.Rand, p space.Point, x []float64, steps int) (space.Point, []float64) {
 	if steps == 0 {
 		return p, x
 	}
+	from := x
 	x = slices.Clone(x)
 	m, moved := c.model, false
 	for _, g := range m.groups {
@@ -136,9 +139,11 @@ func (c *chooser) polish(r *rand.Rand, p space.Point, x []float64, steps int) (s
 		}
 	}
 	if moved {
-		p = c.point(x)
+		if q := c.point(x); !c.free || c.ask == nil || !c.ask.Taken(q) {
+			return q, x
+		}
 	}
-	return p, x
+	return p, from
 }
 
 // movable reports whether the group is active in p and has a number to move.

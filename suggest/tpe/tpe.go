@@ -26,7 +26,7 @@ func Algorithm() suggest.Algorithm {
 		Name: Name,
 		Doc: "Tree-structured Parzen estimator: proposes where good trials are dense and bad ones are not; " +
 			"any space, cheap.",
-		Version: 3,
+		Version: 4,
 		Settings: []trial.Setting{
 			{Name: "rules", Type: trial.StringSetting, Default: rulesTuner, Choices: []string{rulesTuner, rulesOptuna},
 				Doc: "optuna5 follows Optuna 5 exactly, tuner adds what finds better points: evenly spread start-up trials, " +
