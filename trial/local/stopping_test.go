@@ -70,7 +70,9 @@ func (s *school) turn() {
 	}
 }
 
-func (s *school) sayf(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
+func (s *school) sayf(format string, args ...any) {
+	s.log = append(s.log, fmt.Sprintf(format, args...))
+}
 
 // lease takes trials for free workers; over says that there are no more.
 func (s *school) lease() (over bool) {
