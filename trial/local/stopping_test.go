@@ -162,6 +162,9 @@ func TestRestartsChangeNoDecision(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && name != "median" && name != "asha" && name != "pbt" {
+				t.Skip("one of each kind is enough here")
+			}
 			var logs [][]string
 			for _, restarts := range []bool{false, true} {
 				s := &school{t: t, db: filepath.Join(t.TempDir(), "tuner.db"), restarts: restarts, saved: map[int64]int64{}}
