@@ -17,8 +17,10 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/suggest/builtin"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
+	"github.com/gotuner/tuner/trial/earlystop"
 	"github.com/gotuner/tuner/trial/engine"
 )
 
@@ -327,6 +329,16 @@ func completeChoice(c *cobra.Command, flag string, values ...string) {
 	err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	if err != nil {
 		panic(err) // the flag is not there: a fault of the command
+	}
+}
+
+// completeComponents completes the names that --algorithm and --stopper may begin
+// with, where the command has them.
+func completeComponents(c *cobra.Command) {
+	for flag, names := range map[string][]string{"algorithm": builtin.Algorithms().Names(), "stopper": earlystop.Rules().Names()} {
+		if c.Flags().Lookup(flag) != nil {
+			completeChoice(c, flag, names...)
+		}
 	}
 }
 

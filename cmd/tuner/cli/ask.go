@@ -80,6 +80,7 @@ tuner help pipe explains all requests; examples/pipe has a whole program.`,
 		ValidArgsFunction: db.completeStudy,
 	}
 	f.register(c.Flags())
+	completeComponents(c)
 	completeChoice(c, "output", askForms...)
 	return c
 }

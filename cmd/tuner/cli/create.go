@@ -39,6 +39,7 @@ other limits that are given.`,
 	c.Flags().StringArrayVar(&require, "require", nil, "KEY=VALUE that a worker must have (tuner worker --label), such as gpu=a100; repeat it")
 	f.registerStudy(c.Flags())
 	f.registerRun(c.Flags())
+	completeComponents(c)
 	c.Flags().BoolVar(&f.json, "json", false, "print the study as JSON")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print nothing if it went well")
 	return c

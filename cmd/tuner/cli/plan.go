@@ -82,6 +82,7 @@ limits, and some cross. What is really saved depends on how early yours part.`,
 	fs.StringVarP(&f.sweep.path, "file", "f", "", "sweep.yaml with these fields; flags override it")
 	fs.Int64Var(&f.steps, "steps", 0, "steps of a whole trial")
 	fs.BoolVar(&f.sweep.json, "json", false, "print JSON")
+	completeComponents(c)
 	return c
 }
 

@@ -55,6 +55,7 @@ tuner help contract tells what COMMAND gets and has to print.`,
 		},
 	}
 	f.register(c.Flags())
+	completeComponents(c)
 	return c
 }
 
