@@ -274,7 +274,7 @@ func (s *Space) FromParams(q types.Params) (Point, error) {
 		i := s.Index(par.Name)
 		switch {
 		case i < 0:
-			f.add(fault("params."+par.Name, "the space has no parameter %q", par.Name).WithRemedy("it has %s", list(s.names())))
+			f.add(fault("params."+par.Name, "the space has no parameter %q", par.Name).WithRemedy("%s", s.Has()))
 			continue
 		case p[i] != nil:
 			f.add(fault("params."+par.Name, "it is given twice"))
@@ -291,6 +291,18 @@ func (s *Space) FromParams(q types.Params) (Point, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// Has says in words which parameters there are, and how there can be others.
+func (s *Space) Has() string {
+	text := "it has " + list(s.names())
+	if len(s.params) == 0 {
+		text = "it has none yet"
+	}
+	if s.open {
+		text += "; programs add others by asking for them, nobody else can: for trials from elsewhere, make the study with the space that they come from"
+	}
+	return text
 }
 
 func (s *Space) names() []string {

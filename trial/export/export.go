@@ -207,7 +207,7 @@ func (x *exporter) row(t *trial.Trial) ([]string, error) {
 	}
 	sp, texts := x.spaces[t.SpaceVersion-1], map[string]string{}
 	for _, p := range t.Params {
-		texts[p.Name] = sp.Text(sp.Index(p.Name), p.Value)
+		texts[p.Name] = cell(sp.Text(sp.Index(p.Name), p.Value))
 	}
 	out := []string{strconv.FormatInt(t.Number, 10), string(t.State)}
 	for _, p := range x.params {
@@ -235,6 +235,23 @@ func (x *exporter) row(t *trial.Trial) ([]string, error) {
 		out = append(out, strconv.FormatInt(c.Of, 10), strconv.FormatInt(c.Step, 10))
 	}
 	return out, nil
+}
+
+// cell is the text of a value in a table, where an empty cell is a parameter that
+// is inactive: a text of nothing, or of nothing but quotes, gets quotes around it.
+func cell(text string) string {
+	if strings.Trim(text, `"`) == "" {
+		return `"` + text + `"`
+	}
+	return text
+}
+
+// CellText is the text that a cell of a table has for a parameter.
+func CellText(cell string) string {
+	if len(cell) >= 2 && strings.Trim(cell, `"`) == "" {
+		return cell[1 : len(cell)-1]
+	}
+	return cell
 }
 
 func (x *exporter) omit(t *trial.Trial) {

@@ -23,8 +23,9 @@ func exportCommand(st *State, db *dbFlags) *cobra.Command {
 
 csv and md have the columns number, state, a column each parameter, a column
 each metric, reason, created, started, finished (UTC). A parameter that is
-inactive in a trial is empty there. Where a parameter and a metric or one of
-these columns share a name, they are called params.NAME and metrics.NAME.
+inactive in a trial is empty there, and "" is an empty text. Where a parameter and
+a metric or one of these columns share a name, they are called params.NAME and
+metrics.NAME.
 json is a list of trials, jsonl one trial a line; both keep the types of values.
 tuner import reads csv, json and jsonl.`,
 		Example: "  tuner export mnist -o csv --file trials.csv",

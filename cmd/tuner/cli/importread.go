@@ -237,7 +237,7 @@ func (r *importer) columns(head []string) ([]func(*types.FinishedTrial, string) 
 			out[i] = fixedCell(name)
 		case isParam:
 			if r.space.Index(param) < 0 {
-				return nil, r.at(1, usagef("there is no parameter %q", param).WithRemedy("%s", "the parameters are "+strings.Join(namesOf(r.space), ", ")))
+				return nil, r.at(1, usagef("the space has no parameter %q", param).WithRemedy("%s", r.space.Has()))
 			}
 			found = true
 			out[i] = r.paramCell(param)
@@ -247,7 +247,7 @@ func (r *importer) columns(head []string) ([]func(*types.FinishedTrial, string) 
 	}
 	if !found {
 		return nil, r.at(1, usagef("no column is a parameter").
-			WithRemedy("the first line names the columns; the parameters are %s", strings.Join(namesOf(r.space), ", ")))
+			WithRemedy("the first line names the columns; of the space, %s", r.space.Has()))
 	}
 	return out, nil
 }
@@ -267,7 +267,7 @@ func fixedCell(name string) func(*types.FinishedTrial, string) error {
 func (r *importer) paramCell(name string) func(*types.FinishedTrial, string) error {
 	p := r.space.Param(r.space.Index(name))
 	return func(t *types.FinishedTrial, text string) error {
-		v, err := grammar.Value(p, text)
+		v, err := grammar.Value(p, export.CellText(text))
 		if err != nil {
 			return err
 		}
