@@ -16,8 +16,9 @@ import (
 // Current is the trial that this process is: one that tuner started (tuner
 // sweep, tuner worker). Its parameters come from the sweep, by the handles of a
 // declared Space or by Trial.Float and so on, which must fit them. Report prints
-// a JSON line on standard output, where tuner reads it: that needs no network,
-// and nothing is lost while a server is away. ShouldStop becomes true, and the
+// a JSON line on standard output, where tuner reads it, also beside a metric file
+// or patterns: that needs no network, and nothing is lost while a server is away.
+// What the program prints of the same metrics for people does not count then. ShouldStop becomes true, and the
 // trial's Context ends, at the signal with which tuner asks the process to end
 // (SIGTERM, SIGINT or SIGUSR1); a second one ends the process.
 //
@@ -158,9 +159,9 @@ func (h *processHost) print(rs []types.Report) error {
 	if rs[0].Step < 0 {
 		return types.Errorf(types.Invalid, "step %d of %s is negative", rs[0].Step, rs[0].Metric)
 	}
-	b := strconv.AppendInt([]byte(`{"step":`), rs[0].Step, 10)
+	b := strconv.AppendInt([]byte(`{"tuner":"trial","step":`), rs[0].Step, 10)
 	for _, r := range rs {
-		if r.Metric == "" || r.Metric == "step" {
+		if r.Metric == "" || r.Metric == "step" || r.Metric == "tuner" {
 			return types.Errorf(types.Invalid, "%q is no name of a metric", r.Metric)
 		}
 		b = append(types.AppendString(append(b, ','), r.Metric), ':')

@@ -399,12 +399,19 @@ type processOutput struct {
 func (o *processOutput) Poll(final bool) ([]types.Report, string, error) {
 	var errs []error
 	offsets := o.col.Offsets()
-	for _, stream := range []string{"stdout", "stderr", "file"} { // a fixed order: the later line of a step counts
-		path, ok := o.paths[stream]
-		if !ok {
-			continue
+	streams := []string{"stdout", "stderr", "file"} // a fixed order: the later line of a step counts
+	ends := map[string]int64{}
+	for _, stream := range slices.Backward(streams) {
+		// Of the later streams no more is read than was there before the earlier ones
+		// are: what a program says on stdout first is read first.
+		end, err := o.size(stream)
+		if err != nil {
+			errs = append(errs, err)
 		}
-		if err := o.read(stream, path, offsets[stream]); err != nil {
+		ends[stream] = end
+	}
+	for _, stream := range streams {
+		if err := o.read(stream, offsets[stream], ends[stream]); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -416,23 +423,36 @@ func (o *processOutput) Poll(final bool) ([]types.Report, string, error) {
 	return rs, cursor, errors.Join(errs...)
 }
 
-// read feeds the collector what a file has behind the offset.
-func (o *processOutput) read(stream, path string, offset int64) error {
+// size is how much there is of a stream, whose file it opens: 0 if there is none.
+func (o *processOutput) size(stream string) (int64, error) {
 	f := o.open[stream]
-	if f == nil {
+	if path, ok := o.paths[stream]; f == nil && ok {
 		var err error
 		if f, err = os.Open(path); errors.Is(err, fs.ErrNotExist) {
-			return nil
+			return 0, nil
 		} else if err != nil {
-			return err
+			return 0, err
 		}
 		o.open[stream] = f
 	}
+	if f == nil {
+		return 0, nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// read feeds the collector what a stream has from an offset to an end.
+func (o *processOutput) read(stream string, offset, end int64) error {
+	f := o.open[stream]
 	if o.buf == nil {
 		o.buf = make([]byte, 64<<10)
 	}
-	for {
-		n, err := f.ReadAt(o.buf, offset)
+	for offset < end {
+		n, err := f.ReadAt(o.buf[:min(int64(len(o.buf)), end-offset)], offset)
 		offset += int64(n)
 		if n > 0 {
 			o.col.Write(stream, o.buf[:n])
@@ -444,6 +464,7 @@ func (o *processOutput) read(stream, path string, offset int64) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // Close implements Output.

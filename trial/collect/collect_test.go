@@ -208,6 +208,54 @@ func TestFileOnly(t *testing.T) {
 	}
 }
 
+// TestTheProgramsOwnWord: marked lines count whatever metrics are read from, and no
+// metric twice. A cursor between any two lines changes nothing.
+func TestTheProgramsOwnWord(t *testing.T) {
+	loss := []string{"loss"}
+	regex := []string{`loss (\S+)`}
+	for name, c := range map[string]struct {
+		cfg   Config
+		lines []string // stream, line
+		want  []string
+	}{
+		"file": {Config{Metrics: loss, FileOnly: true},
+			[]string{"stdout", `{"tuner":"trial","step":3,"loss":1}`, "file", "loss=2", "stdout", "loss=3", "stderr", `{"tuner":"trial","step":4,"loss":4}`, "file", "acc=5"},
+			[]string{"loss@3=1", "loss@4=4", "acc@0=5"}},
+		"file and tuner report": {Config{Metrics: loss, FileOnly: true},
+			[]string{"stdout", `{"tuner":"report","step":3,"loss":1}`, "file", "loss=2"}, []string{"loss@3=1", "loss@4=2"}},
+		"pattern": {Config{Metrics: loss, Regex: regex},
+			[]string{"stdout", `{"tuner":"trial","step":3,"loss":1}`, "stdout", "loss 0.9", "stdout", `{"tuner":"trial","step":4,"loss":2,"acc":1}`, "stdout", "step=9 loss 2 acc=7"},
+			[]string{"loss@3=1", "loss@4=2", "acc@4=1"}},
+		"pattern and tuner report": {Config{Metrics: loss, Regex: regex},
+			[]string{"stdout", `{"tuner":"report","step":3,"loss":1}`, "stdout", "loss 0.9"}, []string{"loss@3=1", "loss@4=0.9"}},
+		"plain": {Config{Metrics: loss},
+			[]string{"stdout", "loss=0", "stdout", `{"tuner":"trial","step":1,"loss":1}`, "stdout", "epoch=7 loss=1.25", "stdout", `{"step":2,"loss":3}`, "stdout", `{"tuner":"report","step":2,"loss":3}`},
+			[]string{"loss@0=0", "loss@1=1"}},
+		"without a mark": {Config{Metrics: loss},
+			[]string{"stdout", `{"step":1,"loss":1}`, "stdout", "loss=2"}, []string{"loss@1=1", "loss@2=2"}},
+		"its own step": {Config{Metrics: loss, Step: "round"},
+			[]string{"stdout", `{"tuner":"trial","step":1,"loss":1,"round":8}`}, []string{"loss@1=1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			cursor := ""
+			for i := 0; i < len(c.lines); i += 2 {
+				o, err := Restore(c.cfg, cursor)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Write(c.lines[i], []byte(c.lines[i+1]+"\n"))
+				var rs []types.Report
+				rs, cursor = o.Take(false)
+				got = append(got, texts(rs)...)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestPartialLineWaits(t *testing.T) {
 	o, err := New(Config{Metrics: []string{"loss"}})
 	if err != nil {

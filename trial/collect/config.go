@@ -19,11 +19,13 @@ type Config struct {
 	// Regex are patterns of the Go syntax (RE2). Each named group is the value of
 	// the metric of its name, or the step if it is named like one; without named
 	// groups the first group is the value of Metrics[0]. A metric that a pattern
-	// names is read by the patterns only, and by tuner report.
+	// names is read by the patterns only, and by marked lines (see FileOnly).
 	Regex []string
 	// FileOnly reads metrics from the stream "file" alone, for commands that
-	// write a metric file. What tuner report writes
-	// ({"tuner":"report",…}), and that a trial is infeasible, counts in any stream.
+	// write a metric file. What tuner report and the SDKs write
+	// ({"tuner":"report",…} and {"tuner":"trial",…}), and that a trial is infeasible,
+	// counts in any stream. A metric of an SDK's line is read from such lines alone
+	// from then on, whatever the program prints of it beside that for people.
 	FileOnly bool
 	// Others is how many metrics beside Metrics are reported too, for people who
 	// look at a trial: the first that appear. 0 is DefaultOthers, -1 none. Only

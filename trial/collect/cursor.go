@@ -36,6 +36,7 @@ type cursorMetric struct {
 	Last    types.Float `json:"l"`
 	Next    int64       `json:"x,omitempty"`
 	Counted bool        `json:"f,omitempty"`
+	Own     bool        `json:"p,omitempty"`
 	// Owed is the step of the owed report, and OwedValue its value.
 	Owed      *int64      `json:"o,omitempty"`
 	OwedValue types.Float `json:"w,omitempty"`
@@ -50,7 +51,7 @@ func (o *Output) cursor() string {
 		if m.count == 0 {
 			continue
 		}
-		cm := cursorMetric{Name: m.name, Count: m.count, Last: types.Float(m.last), Next: m.next, Counted: m.counted}
+		cm := cursorMetric{Name: m.name, Count: m.count, Last: types.Float(m.last), Next: m.next, Counted: m.counted, Own: m.own}
 		if m.owed != nil {
 			cm.Owed, cm.OwedValue = &m.owed.Step, m.owed.Value
 		}
@@ -104,7 +105,7 @@ func (o *Output) restoreMetric(c cursorMetric) {
 			o.others++
 		}
 	}
-	m.count, m.last, m.next, m.counted = c.Count, float64(c.Last), c.Next, c.Counted
+	m.count, m.last, m.next, m.counted, m.own = c.Count, float64(c.Last), c.Next, c.Counted, c.Own
 	if c.Owed != nil {
 		m.owed = &types.Report{Metric: c.Name, Step: *c.Owed, Value: c.OwedValue}
 	}

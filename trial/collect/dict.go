@@ -83,8 +83,8 @@ func (d *decoder) object(prefix string, depth int) bool {
 		}
 	}
 	d.i++
-	if depth == 0 && tuner == "report" {
-		d.line.report = true
+	if depth == 0 && (tuner == "report" || tuner == "trial") {
+		d.line.report, d.line.own = true, tuner == "trial"
 	}
 	if depth == 0 && tuner == "infeasible" {
 		d.line.infeasible, d.line.reason = true, reason

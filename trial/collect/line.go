@@ -24,9 +24,10 @@ type line struct {
 	// infeasible is set by {"tuner":"infeasible"}.
 	infeasible bool
 	// report is set by {"tuner":"report"}: whatever metrics are read from, these
-	// are meant for it.
-	report bool
-	reason string
+	// are meant for it. own is set by {"tuner":"trial"}, too: they are said in no
+	// other way.
+	report, own bool
+	reason      string
 }
 
 // set adds a pair; a name that was on the line before gets the new value.
@@ -58,7 +59,7 @@ func (l *line) set(name []byte, value float64) {
 // reset forgets the pairs.
 func (l *line) reset() {
 	l.pairs, l.index = l.pairs[:0], nil
-	l.infeasible, l.reason, l.report = false, "", false
+	l.infeasible, l.reason, l.report, l.own = false, "", false, false
 }
 
 // scan finds the pairs of text: those of the JSON object or Python dict at its

@@ -55,6 +55,7 @@ type metric struct {
 	name     string
 	wanted   bool
 	reported bool
+	own      bool // it came on a line {"tuner":"trial"}, and is read from such alone
 
 	count int64 // of lines with it
 	last  float64
@@ -194,9 +195,13 @@ func (o *Output) take(s *stream, text []byte) {
 	if len(l.pairs) == 0 {
 		return
 	}
-	step := l.step(o.cfg.Step)
+	named := o.cfg.Step
+	if l.own {
+		named = "" // its step is called step
+	}
+	step := l.step(named)
 	for _, p := range l.pairs {
-		o.value(p, step)
+		o.value(p, step, l.own)
 	}
 }
 
@@ -224,14 +229,19 @@ func (o *Output) match(text []byte) {
 	}
 }
 
-// value counts one value of a line, and reports it where it should.
-func (o *Output) value(p pair, step stepOf) {
+// value counts one value of a line, and reports it where it should. own says that
+// the program reports the metric itself: what else it prints of that is for people.
+func (o *Output) value(p pair, step stepOf, own bool) {
 	m := o.byName[string(p.name)]
 	if m == nil {
 		if m = o.other(p.name); m == nil {
 			return
 		}
 	}
+	if m.own && !own {
+		return
+	}
+	m.own = own
 	m.last = p.value
 	m.count++
 	if !m.reported {

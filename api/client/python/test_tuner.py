@@ -318,6 +318,28 @@ class Processes(unittest.TestCase):
         self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
         self.assertIn("4 completed", r.stdout + r.stderr)
 
+    def test_reports_beside_what_is_read_otherwise(self):
+        body = """
+            for step in range(1, 4):
+                t.report({"loss": step + 0.5, "acc": 0.1}, step)
+                print("loss %d" % step, flush=True)
+                with open(os.path.join(t.trial_dir, "metrics.txt"), "a") as f:
+                    f.write("loss=%d fromfile=8\\n" % step)
+            t.set_metric("acc", 0.75)
+        """
+        for name, flags in (("plain", []), ("file", ["--metric-file", "{trial.dir}/metrics.txt"]), ("regex", ["--metric-regex", r"loss (\S+)"])):
+            r = self.sweep(body, *flags, "--name", name, n=1)
+            self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+            r = subprocess.run([BIN, "show", name, "0", "--json", "--db", os.path.join(self.folder, "t.db")], env=CLEAN, capture_output=True, text=True)
+            trial = json.loads(r.stdout)
+            self.assertEqual(trial["metrics"]["loss"], 3.5, r.stdout)
+            self.assertEqual(trial["metrics"]["acc"], 0.75, r.stdout)
+            self.assertEqual(trial["metrics"].get("fromfile"), 8 if name == "file" else None, r.stdout)
+            curve = [(x["step"], x["value"]) for x in trial["reports"] if x["metric"] == "loss"]
+            self.assertEqual(curve, [(1, 1.5), (2, 2.5), (3, 3.5)], r.stdout)
+        r = self.sweep('t.report({"tuner": 1.0}, 0)\n', "--name", "bad", n=3)
+        self.assertIn("'tuner' is no name of a metric", r.stdout + r.stderr)
+
     def test_infeasible_and_misfits(self):
         r = self.sweep('t.infeasible("no use")\nt.report(1, 0)\n', n=2)
         self.assertIn("2 infeasible", r.stdout + r.stderr)

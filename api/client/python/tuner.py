@@ -643,14 +643,17 @@ class _Process:
     needs no network; what the sweep does not have is drawn from the server."""
 
     def __init__(self, given, out):
-        self._given, self._out, self._server = given, out, None
+        self._given, self._out, self._server, self.last = given, out, None, {}
 
     def report(self, _, rs):
         lines = {}
         for r in rs:
             if r["step"] < 0:
                 raise TunerError("step %d is negative" % r["step"], field="step")
-            lines.setdefault(r["step"], {"step": r["step"]})[r["metric"]] = r["value"]
+            if r["metric"] in ("", "step", "tuner"):
+                raise TunerError("%r is no name of a metric" % r["metric"], field="metric")
+            lines.setdefault(r["step"], {"tuner": "trial", "step": r["step"]})[r["metric"]] = r["value"]
+            self.last[r["metric"]] = r["step"]
         for line in lines.values():
             self.print(line)
 
@@ -692,6 +695,10 @@ class CurrentTrial(Trial):
 
     attempt = 1
     trial_dir = checkpoint_dir = resume_from = ""
+
+    def set_metric(self, name, value):
+        """A final value of a metric: it takes the place of that of its last step."""
+        self.report({name: value}, self._host.last.get(name, 0))
 
     def infeasible(self, reason):
         """Say that the point has no value; then exit with 0."""

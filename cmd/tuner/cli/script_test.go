@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(tests{m}, map[string]func(){
 		"tuner":       func() { os.Exit(Main(System())) },
+		"current":     func() { os.Exit(currentProgram()) },
 		"benchreport": func() { os.Exit(report.Main(os.Args[1:], os.Stdout, os.Stderr)) },
 	})
 }
