@@ -90,6 +90,7 @@ func TestPromotionSparesTheBestOfARung(t *testing.T) {
 				c := &climbing{t: t, rule: s.(earlystop.Promoter), waiting: map[int64]bool{}, highest: map[int64]int64{}}
 				c.live()
 				// Nobody new begins; whoever may go on does.
+				promoted += c.promote()
 				for len(c.running) > 0 {
 					n := c.running[0]
 					budget, _ := c.rule.Budget(n)
@@ -97,10 +98,7 @@ func TestPromotionSparesTheBestOfARung(t *testing.T) {
 						c.report(n, budget, values.Draw(t, "value"))
 					}
 					c.rest(n)
-					for p := c.rule.Promote(false); p >= 0; p = c.rule.Promote(false) {
-						promoted++
-						c.start(p)
-					}
+					promoted += c.promote()
 				}
 				c.check(cfg, lad, max(eta, least), steps)
 			})
@@ -140,6 +138,16 @@ func (c *climbing) live() {
 			c.report(n, rapid.Int64Range(0, high+1).Draw(c.t, "step"), values.Draw(c.t, "value"))
 		}
 	}
+}
+
+// promote starts whoever may go on, and counts them.
+func (c *climbing) promote() int {
+	promoted := 0
+	for n := c.rule.Promote(false); n >= 0; n = c.rule.Promote(false) {
+		promoted++
+		c.start(n)
+	}
+	return promoted
 }
 
 // check looks for somebody who waits at a rung of which nobody is better.
