@@ -188,17 +188,19 @@ func (t *Trial) keep(rs []types.Report) {
 	t.mu.Unlock()
 }
 
-// halt carries out a decision; the first one to stop holds.
+// halt carries out a decision; the first one to stop holds. A trial whose end has
+// been stored is nobody's any more: a heartbeat that was under way meanwhile hears
+// that before the call that told the end returns, so it is not heard then.
 func (t *Trial) halt(d types.Decision) {
-	if !d.Stop {
-		return
-	}
 	t.mu.Lock()
-	if !t.stop.Stop && t.phase != over {
+	heard := d.Stop && (t.phase == open || t.phase == telling && d.Kind != types.StopSuperseded)
+	if heard && !t.stop.Stop {
 		t.stop = d
 	}
 	t.mu.Unlock()
-	t.cancel(&StopError{Kind: d.Kind, Reason: d.Reason})
+	if heard {
+		t.cancel(&StopError{Kind: d.Kind, Reason: d.Reason})
+	}
 }
 
 // ShouldStop reports whether the trial should end now; the objective function
