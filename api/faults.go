@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/jsonkeys"
 	"github.com/gotuner/tuner/internal/nearest"
 )
 
@@ -59,6 +60,9 @@ func (f faultFinder) fault(d *huma.ErrorDetail) (fault types.Fault, remedy strin
 			}
 		}
 		remedy = choose(fault.Field, names)
+	case strings.HasSuffix(d.Message, ": "+jsonkeys.Twice):
+		fault.Field, fault.Message = strings.TrimSuffix(d.Message, ": "+jsonkeys.Twice), jsonkeys.Twice
+		remedy = jsonkeys.Remedy
 	case f.status == http.StatusBadRequest:
 		fault.Message = "the body is no JSON: " + d.Message
 	case schema != nil && (strings.HasPrefix(d.Message, "expected ") || strings.HasPrefix(d.Message, "invalid ")):

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,15 +82,18 @@ func BenchmarkHotRoutes(b *testing.B) {
 		}
 		return reply.Leases[0]
 	}
-	b.Run("report", func(b *testing.B) {
-		l := lease(b)
-		path := fmt.Sprintf("%s/s/trials/%d/attempts/1/reports", studies, l.Ref.Trial)
-		body := []byte(`{"token":"` + l.Ref.Token + `","reports":[{"metric":"loss","step":3,"value":0.25}]}`)
-		b.ReportAllocs()
-		for b.Loop() {
-			h.post(b, path, body)
-		}
-	})
+	const report = `{"metric":"loss","step":3,"value":0.25}`
+	for name, reports := range map[string]string{"report": report, "batch": report + strings.Repeat(","+report, 99)} {
+		b.Run(name, func(b *testing.B) {
+			l := lease(b)
+			path := fmt.Sprintf("%s/s/trials/%d/attempts/1/reports", studies, l.Ref.Trial)
+			body := []byte(`{"token":"` + l.Ref.Token + `","reports":[` + reports + `]}`)
+			b.ReportAllocs()
+			for b.Loop() {
+				h.post(b, path, body)
+			}
+		})
+	}
 	b.Run("finish", func(b *testing.B) {
 		l := lease(b)
 		b.ReportAllocs()

@@ -136,6 +136,7 @@ func TestImportLinesGoesOn(t *testing.T) {
 	for line, want := range map[string]string{
 		`{"params":{"x":0.5},"metrics":{}}`:                        "a completed trial needs the metric loss",
 		`{"params":{"x":0.5},"metrics":{"loss":"NaN"}}`:            "loss of a completed trial is NaN",
+		`{"params":{"x":0.5},"metrics":{"loss":1,"loss":2}}`:       "metrics.loss: it is given twice",
 		`{"params":{"x":0.5},"metric":{"loss":1}}`:                 `unknown field "metric"`,
 		`{"params":{"x":0.5},`:                                     "invalid character",
 		`{"params":{"x":0.5},"state":"done"}`:                      `"done" is no state of a trial`,

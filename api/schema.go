@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/jsonkeys"
 )
 
 // marshalJSON writes an answer without the escapes that only HTML needs.
@@ -15,6 +16,18 @@ func marshalJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// unmarshalJSON reads a body. huma has it read twice: first as what it is, to
+// check it, and then into what the handler takes.
+func unmarshalJSON(b []byte, v any) error {
+	if err := json.Unmarshal(b, v); err != nil {
+		return err
+	}
+	if _, checking := v.(*any); checking {
+		return jsonkeys.Check(b)
+	}
+	return nil
 }
 
 // aliases tells the document what the types with a JSON form of their own are.

@@ -203,7 +203,8 @@ func (s *Server) describe() huma.Config {
 	cfg.DocsPath = ""     // its page would load scripts from elsewhere
 	cfg.OpenAPIPath = ""  // GET /v1/openapi.json is a route like any other
 	cfg.SchemasPath = ""  // the document has them
-	cfg.Formats = map[string]huma.Format{"application/json": {Marshal: marshalJSON, Unmarshal: json.Unmarshal}, "json": {Marshal: marshalJSON, Unmarshal: json.Unmarshal}}
+	form := huma.Format{Marshal: marshalJSON, Unmarshal: unmarshalJSON}
+	cfg.Formats = map[string]huma.Format{"application/json": form, "json": form}
 	cfg.RejectUnknownQueryParameters = true
 	cfg.Transformers = []huma.Transformer{transform(cfg.Components.Schemas)}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}

@@ -82,7 +82,7 @@ func (r *reader) object(raw []byte, field string, known ...string) (map[string]j
 		case !slices.Contains(known, name):
 			r.add(fault(field+"."+name, "the field %q is unknown", name).WithRemedy("known are %s", strings.Join(known, ", ")))
 		case out[name] != nil:
-			r.add(fault(field+"."+name, "the field %q is given twice", name))
+			r.add(fault(field+"."+name, "the field %q is given twice", name).WithRemedy("leave one of the two out"))
 		}
 		out[name] = value
 	}

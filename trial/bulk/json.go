@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/jsonkeys"
 )
 
 // MostBytes is the most that one trial may take, in bytes.
@@ -81,6 +82,9 @@ func (r *Reader) next(t *types.Trial) error {
 	d.DisallowUnknownFields()
 	if err := d.Decode(t); err != nil {
 		return err
+	}
+	if e, ok := errors.AsType[*jsonkeys.TwiceError](jsonkeys.Check(text)); ok {
+		return types.Errorf(types.Invalid, jsonkeys.Twice).WithField(e.Field).WithRemedy(jsonkeys.Remedy)
 	}
 	switch t.State {
 	case "":

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/jsonkeys"
 	"github.com/gotuner/tuner/internal/nearest"
 )
 
@@ -306,6 +307,9 @@ func decodePipe(l pipeLine) (req pipeRequest, err error) {
 	if rest := bytes.TrimSpace(l.text[d.InputOffset():]); len(rest) > 0 {
 		return req, usagef("line %d, byte %d: something follows the request", l.number, len(l.text)-len(rest)+1).
 			WithRemedy("write one JSON object a line")
+	}
+	if e, ok := errors.AsType[*jsonkeys.TwiceError](jsonkeys.Check(l.text)); ok {
+		return req, usagef("line %d: the field %q is given twice", l.number, e.Field).WithField(e.Field).WithRemedy(jsonkeys.Remedy)
 	}
 	return req, nil
 }
