@@ -69,11 +69,11 @@ func TestExport(t *testing.T) {
 	f.gets(201, http.MethodPost, studies+"/s/trials/import", `{"trials":[{"params":{"x":0.5},"state":"completed","metrics":{"loss":1}},
 		{"params":{"x":0.25},"state":"failed","reason":"a,b"}]}`, nil)
 	for query, want := range map[string]struct{ kind, text string }{
-		"":                         {"text/csv; charset=utf-8", "number,state,x,loss,reason,created,started,finished\n0,completed,0.5,1,,"},
-		"?format=csv&state=failed": {"text/csv; charset=utf-8", "number,state,x,loss,reason,created,started,finished\n1,failed,0.25,,\"a,b\","},
+		"":                         {"text/csv; charset=utf-8", "number,state,x,loss,reason,created,started,finished,ran\n0,completed,0.5,1,,"},
+		"?format=csv&state=failed": {"text/csv; charset=utf-8", "number,state,x,loss,reason,created,started,finished,ran\n1,failed,0.25,,\"a,b\","},
 		"?format=jsonl":            {"application/jsonl", `{"number":0,"state":"completed","params":{"x":0.5},`},
 		"?format=json":             {"application/json", "[\n" + `{"number":0,"state":"completed",`},
-		"?format=md&params=x=1..":  {"text/markdown; charset=utf-8", "| number | state | x | loss | reason | created | started | finished |\n| --- |"},
+		"?format=md&params=x=1..":  {"text/markdown; charset=utf-8", "| number | state | x | loss | reason | created | started | finished | ran |\n| --- |"},
 	} {
 		status, header, text := f.do(http.MethodGet, studies+"/s/export"+query, "", nil)
 		if status != http.StatusOK || header.Get("Content-Type") != want.kind || !strings.HasPrefix(string(text), want.text) {

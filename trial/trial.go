@@ -65,6 +65,11 @@ type Trial struct {
 	Created  time.Time
 	Started  time.Time // zero: never
 	Finished time.Time // zero: not yet
+	// Ran is how long its attempts took that are over, each from its lease to its
+	// end; Since is when the one began that is not over, zero if there is none. A
+	// store makes them of the attempts when it reads a trial; nobody writes them.
+	Ran   time.Duration
+	Since time.Time
 	// Metrics are the final values, set when the trial finishes.
 	Metrics map[string]float64
 	// Step is the highest step of the first objective's reports; -1 none.

@@ -12,6 +12,7 @@ func (t *Trial) View(attempts []Attempt) types.Trial {
 		Number: t.Number, State: t.State, Reason: t.Reason, Params: t.Params, SpaceVersion: t.SpaceVersion,
 		Origin: string(t.Origin), Arm: t.Arm, Explain: t.Explain, Budget: t.Budget, Copy: t.Basis.Copy, Created: t.Created,
 		Started: timePtr(t.Started), Finished: timePtr(t.Finished),
+		Ran: types.Duration(t.Ran), Since: timePtr(t.Since),
 	}
 	if t.Step >= 0 {
 		v.Step = &t.Step

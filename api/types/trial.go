@@ -71,6 +71,10 @@ type Trial struct {
 	Created   time.Time  `json:"created"`
 	Started   *time.Time `json:"started,omitempty"`
 	Finished  *time.Time `json:"finished,omitempty"`
+	// Ran is how long its attempts took that are over, without the waiting between
+	// them; Since is when the one began that is not over.
+	Ran   Duration   `json:"ran,omitempty" doc:"how long its attempts took that are over, each from its lease to its end, without the waiting between them"`
+	Since *time.Time `json:"since,omitempty" doc:"when the attempt began that is not over"`
 }
 
 // Copy says where a trial begins that goes on from another's saved state.

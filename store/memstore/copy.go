@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
@@ -60,6 +61,14 @@ func share(row *trialRow) trial.Trial {
 	t.Basis.Pending = slices.Clone(t.Basis.Pending)
 	t.Explain = slices.Clone(t.Explain)
 	t.Metrics = maps.Clone(t.Metrics)
+	t.Ran, t.Since = 0, time.Time{}
+	for i := range row.attempts {
+		if a := &row.attempts[i]; a.Ended.IsZero() {
+			t.Since = a.Leased
+		} else {
+			t.Ran += max(a.Ended.Sub(a.Leased), 0)
+		}
+	}
 	return t
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -66,7 +67,42 @@ func (s *Store) trials(db *gorm.DB, study int64, rows []trialRow) ([]trial.Trial
 			t.Metrics[m.Metric] = join(m.Value, m.Kind)
 		}
 	}
-	return out, nil
+	return out, ran(db, study, place)
+}
+
+// ran fills in Ran and Since. Of most trials their own rows tell them: the others
+// have waited between two attempts or after the last one, or may have.
+func ran(db *gorm.DB, study int64, trials map[int64]*trial.Trial) error {
+	var waited []int64
+	for n, t := range trials {
+		switch {
+		case t.Attempts == 0:
+		case t.Attempts == 1 && t.State == types.Running:
+			t.Since = t.Started
+		case t.Attempts == 1 && (t.State == types.Completed || t.State == types.Failed || t.State == types.Infeasible):
+			t.Ran = max(t.Finished.Sub(t.Started), 0)
+		default:
+			waited = append(waited, n)
+		}
+	}
+	slices.Sort(waited)
+	for some := range slices.Chunk(waited, maxIn) {
+		var sums []struct {
+			Trial, Ran int64
+			Since      *int64
+		}
+		err := db.Model(&attemptRow{}).Where("study_id = ? AND trial IN ?", study, some).Group("trial").
+			Select("trial, CAST(SUM(CASE WHEN ended > leased THEN ended - leased ELSE 0 END) AS bigint) AS ran, " +
+				"MAX(CASE WHEN ended IS NULL THEN leased END) AS since").Scan(&sums).Error
+		if err != nil {
+			return err
+		}
+		for _, sum := range sums {
+			t := trials[sum.Trial]
+			t.Ran, t.Since = time.Duration(sum.Ran)*time.Microsecond, optionalTime(sum.Since)
+		}
+	}
+	return nil
 }
 
 // ListTrials implements store.Trials. A page is put together from the phases

@@ -214,7 +214,7 @@ func mayChange(t *testing.T, s store.Store) {
 	check(t, <-done)
 	got, err := s.Trial(ctx, f.Study.ID, 0)
 	check(t, err)
-	want.ID = got.ID
+	want.ID, want.Since = got.ID, wantAttempt.Leased
 	same(t, "the trial", want, got)
 	attempts, err := s.Attempts(ctx, f.Study.ID, 0)
 	check(t, err)

@@ -24,6 +24,7 @@ var trialTests = map[string]func(t *testing.T, s store.Store){
 	"attempts":              attempts,
 	"times":                 times,
 	"a large trial":         largeTrial,
+	"what it took":          ran,
 	"IDs grow":              idsGrow,
 }
 
@@ -149,6 +150,7 @@ func update(t *testing.T, s store.Store) {
 	check(t, s.Commit(ctx, b))
 	got, err = s.Trial(ctx, f.Study.ID, 1)
 	check(t, err)
+	back.Since = a.Leased
 	same(t, "the trial queued again", stored(f, back, got), got)
 	counts, err = s.Counts(ctx, f.Study.ID)
 	check(t, err)
@@ -307,5 +309,57 @@ func idsGrow(t *testing.T, s store.Store) {
 	check(t, s.DeleteStudy(context.Background(), feeds[1].Study.ID, feeds[1].Study.Epoch))
 	if got := add(t, feeds[0], fullTrial()); got.ID <= last {
 		t.Fatalf("the ID %d of a deleted trial is given again", got.ID)
+	}
+}
+
+// ran is what a trial took, which its attempts tell and not its own times.
+func ran(t *testing.T, s store.Store) {
+	at := func(minutes int) time.Time { return epochTime.Add(time.Duration(minutes) * time.Minute) }
+	attempt := func(number, leased, ended int) trial.Attempt {
+		a := trial.Attempt{Number: number, State: types.Leased, Leased: at(leased), Expires: at(1000)}
+		if ended != 0 {
+			a.State, a.Ended = types.Exited, at(ended)
+		}
+		return a
+	}
+	f := NewFeed(t, s, "ran")
+	for name, c := range map[string]struct {
+		state    types.State
+		finished int
+		attempts []trial.Attempt
+		ran      int
+		since    time.Time
+	}{
+		"in the queue":              {state: types.Queued},
+		"cancelled there":           {state: types.Cancelled, finished: 5},
+		"at once":                   {types.Completed, 4, []trial.Attempt{attempt(1, 1, 4)}, 3, time.Time{}},
+		"running":                   {types.Running, 0, []trial.Attempt{attempt(1, 1, 0)}, 0, at(1)},
+		"again":                     {types.Running, 0, []trial.Attempt{attempt(1, 1, 3), attempt(2, 60, 0)}, 2, at(60)},
+		"after two":                 {types.Completed, 70, []trial.Attempt{attempt(1, 1, 3), attempt(2, 60, 70)}, 12, time.Time{}},
+		"waiting":                   {types.Paused, 0, []trial.Attempt{attempt(1, 1, 3)}, 2, time.Time{}},
+		"pruned after it waited":    {types.Pruned, 90, []trial.Attempt{attempt(1, 1, 3)}, 2, time.Time{}},
+		"cancelled after it waited": {types.Cancelled, 90, []trial.Attempt{attempt(1, 1, 3)}, 2, time.Time{}},
+		"over before it began":      {types.Pruned, 2, []trial.Attempt{attempt(1, 3, 1), attempt(2, 1, 2)}, 1, time.Time{}}, // a clock was set back
+	} {
+		tr := trial.Trial{State: c.state, Number: f.Number, Params: types.Params{}, Parent: -1, Step: -1, Created: epochTime, Origin: trial.FromAlgorithm,
+			Attempts: len(c.attempts)}
+		if c.finished != 0 {
+			tr.Finished = at(c.finished)
+		}
+		b := f.Batch(store.AddTrial{Trial: &tr})
+		for i := range c.attempts {
+			c.attempts[i].Trial = tr.Number
+			tr.Started = c.attempts[0].Leased
+			b.Mutations = append(b.Mutations, store.PutAttempt{Attempt: &c.attempts[i]})
+		}
+		check(t, s.Commit(context.Background(), b))
+		got, err := s.Trial(context.Background(), f.Study.ID, tr.Number)
+		check(t, err)
+		if want := time.Duration(c.ran) * time.Minute; got.Ran != want || !got.Since.Equal(c.since) {
+			t.Errorf("%s: it ran for %v and since %v, want %v and %v", name, got.Ran, got.Since, want, c.since)
+		}
+		list, _, err := s.ListTrials(context.Background(), f.Study.ID, store.TrialFilter{})
+		check(t, err)
+		same(t, name+", in the list", got, list[tr.Number])
 	}
 }

@@ -164,7 +164,7 @@ func (x *exporter) findMetrics(ctx context.Context) error {
 
 // Columns are those that every export has. Those after the metrics begin
 // at reason.
-var Columns = []string{"number", "state", "reason", "created", "started", "finished"}
+var Columns = []string{"number", "state", "reason", "created", "started", "finished", "ran"}
 
 // CopyColumns are the last ones, if any trial goes on from another's state: which
 // one, and from which step.
@@ -226,7 +226,7 @@ func (x *exporter) row(t *trial.Trial) ([]string, error) {
 	if left > 0 {
 		x.omit(t)
 	}
-	out = append(out, t.Reason, timeText(t.Created), timeText(t.Started), timeText(t.Finished))
+	out = append(out, t.Reason, timeText(t.Created), timeText(t.Started), timeText(t.Finished), ranText(t))
 	switch c := t.Basis.Copy; {
 	case !x.copies:
 	case c == nil:
@@ -235,6 +235,14 @@ func (x *exporter) row(t *trial.Trial) ([]string, error) {
 		out = append(out, strconv.FormatInt(c.Of, 10), strconv.FormatInt(c.Step, 10))
 	}
 	return out, nil
+}
+
+// ranText is how many seconds a trial's attempts took, empty if it had none.
+func ranText(t *trial.Trial) string {
+	if t.Started.IsZero() {
+		return ""
+	}
+	return strconv.FormatFloat(t.Ran.Seconds(), 'f', -1, 64)
 }
 
 // cell is the text of a value in a table, where an empty cell is a parameter that

@@ -22,7 +22,8 @@ func exportCommand(st *State, db *dbFlags) *cobra.Command {
 		Long: `Writes all trials of a study, in the order of their numbers.
 
 csv and md have the columns number, state, a column each parameter, a column
-each metric, reason, created, started, finished (UTC). A parameter that is
+each metric, reason, created, started, finished (UTC), and ran: the seconds that
+its attempts took, without the time in which it waited. A parameter that is
 inactive in a trial is empty there, and "" is an empty text. Where a parameter and
 a metric or one of these columns share a name, they are called params.NAME and
 metrics.NAME.

@@ -188,7 +188,7 @@ func storedStudy(v types.Study) trial.Study {
 func storedTrial(study int64, v types.Trial) trial.Trial {
 	t := trial.Trial{Study: study, Number: v.Number, State: v.State, Reason: v.Reason, Params: v.Params, SpaceVersion: v.SpaceVersion,
 		Origin: trial.Origin(v.Origin), Arm: v.Arm, Explain: v.Explain, Created: v.Created, Started: timeOf(v.Started), Finished: timeOf(v.Finished),
-		Step: -1, Budget: v.Budget, Basis: trial.Basis{Copy: v.Copy}, Attempts: len(v.Attempts)}
+		Ran: time.Duration(v.Ran), Since: timeOf(v.Since), Step: -1, Budget: v.Budget, Basis: trial.Basis{Copy: v.Copy}, Attempts: len(v.Attempts)}
 	if v.Step != nil {
 		t.Step = *v.Step
 	}

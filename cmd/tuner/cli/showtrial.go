@@ -100,7 +100,7 @@ func printTrial(ctx context.Context, w *bufio.Writer, st *State, db reader, stud
 		tableFit(w, rows, terminalWidth(st.Stdout), s)
 	}
 	fmt.Fprintln(w)
-	out := trialFacts(d)
+	out := trialFacts(d, st.Now())
 	line, err := lineage(ctx, db, study, d.Copy)
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func curveRows(os []types.Objective, reports []types.Report) [][]string {
 	return rows
 }
 
-func trialFacts(d trialDetail) []fact {
+func trialFacts(d trialDetail, now time.Time) []fact {
 	out := []fact{{"chosen by", d.Origin}}
 	if d.Arm != "" {
 		out[0].text += ", " + d.Arm
@@ -198,13 +198,10 @@ func trialFacts(d trialDetail) []fact {
 		out = append(out, fact{"started", formatTime(*d.Started)})
 	}
 	if d.Finished != nil {
-		text := formatTime(*d.Finished)
-		if ran, ok := ranFor(d.Metrics); ok {
-			text += ", after " + formatDuration(ran)
-		} else if d.Started != nil {
-			text += ", after " + formatDuration(d.Finished.Sub(*d.Started))
-		}
-		out = append(out, fact{"finished", text})
+		out = append(out, fact{"finished", formatTime(*d.Finished)})
+	}
+	if d.Started != nil {
+		out = append(out, fact{"took", tookText(&d.Trial, now)})
 	}
 	return out
 }

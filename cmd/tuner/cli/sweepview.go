@@ -281,6 +281,11 @@ func (v *sweepView) ended(l types.Lease, req types.FinishRequest, reply types.Fi
 	v.update()
 	e := progress.Event{Trial: l.Ref.Trial, State: reply.State, Reason: reply.Reason, Metric: v.view.Objective.Metric,
 		Took: time.Duration(float64(req.Metrics["trial.elapsed"]) * float64(time.Second))}
+	if l.Ref.Attempt > 1 && reply.State.Finished() { // what it took is more than this attempt
+		if t, err := v.lookTrial(l.Ref.Trial); err == nil {
+			e.Took = took(&t, v.st.Now())
+		}
+	}
 	if reply.Value != nil {
 		value := float64(*reply.Value)
 		e.Value = &value
@@ -331,8 +336,8 @@ func (v *sweepView) update() {
 	if r := v.running[t.Number]; r != nil {
 		b.Point = r.Point
 	}
-	if t.Started != nil && t.Finished != nil {
-		b.Took = t.Finished.Sub(*t.Started)
+	if t.Started != nil {
+		b.Took = took(&t, v.st.Now())
 	}
 	v.view.Best = b
 }

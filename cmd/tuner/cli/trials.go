@@ -38,7 +38,9 @@ func trialsCommand(st *State, db *dbFlags) *cobra.Command {
 		Use:   "trials NAME",
 		Short: "List the trials of a study",
 		Long: `Lists the trials of a study, a page at a time. The last line says how to get the
-next page. Of running trials the latest value is shown, with its step.`,
+next page. Of running trials the latest value is shown, with its step. What a trial
+took is the time of its attempts: that in which it waited for the next one is left
+out.`,
 		Example: `  tuner trials mnist --sort value --limit 10
   tuner trials mnist --state failed,infeasible`,
 		Args: wantArgs(1, 1, "trials NAME"),
@@ -207,7 +209,8 @@ func trialRows(ctx context.Context, now time.Time, db reader, study trial.Study,
 			}
 			row = append(row, text)
 		}
-		rows = append(rows, append(row, tookText(t, now), clip(t.Reason, 60)))
+		view := t.View(nil)
+		rows = append(rows, append(row, tookText(&view, now), clip(t.Reason, 60)))
 	}
 	return withoutEmpty(rows), nil
 }
@@ -254,17 +257,25 @@ func valueText(ctx context.Context, db reader, t *trial.Trial, metric string) (s
 	return fmt.Sprintf("%s @%d", formatFloat(rs[0].Value), rs[0].Step), nil
 }
 
-func tookText(t *trial.Trial, now time.Time) string {
-	switch {
-	case t.Started.IsZero():
+func tookText(t *types.Trial, now time.Time) string {
+	if t.Started == nil {
 		return "-"
-	case t.Finished.IsZero():
-		return formatDuration(now.Sub(t.Started))
 	}
-	if ran, ok := ranFor(t.Metrics); ok {
-		return formatDuration(ran)
+	return formatDuration(took(t, now))
+}
+
+// took is how long a trial that was started has been at work: the time of its
+// attempts, without that in which it waited for the next. Of a trial that ran in
+// one go its process tells it better, if it had one.
+func took(t *types.Trial, now time.Time) time.Duration {
+	if t.Since != nil {
+		return time.Duration(t.Ran) + now.Sub(*t.Since)
 	}
-	return formatDuration(t.Finished.Sub(t.Started))
+	whole := t.Started != nil && t.Finished != nil && t.Finished.Sub(*t.Started) == time.Duration(t.Ran)
+	if ran, ok := ranFor(t.Metrics); ok && whole {
+		return ran
+	}
+	return time.Duration(t.Ran)
 }
 
 // ranFor is how long the processes of a trial ran, if it had any: its end may have
