@@ -4,6 +4,7 @@ package filelock
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -23,10 +24,10 @@ func Try(path string) (*Lock, error) { return take(path, false) }
 func Wait(path string) (*Lock, error) { return take(path, true) }
 
 func take(path string, wait bool) (*Lock, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
+	f, err := create(path)
+	for try := 0; try < 3 && errors.Is(err, fs.ErrNotExist); try++ {
+		f, err = create(path) // another process took the empty folder away meanwhile
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +35,14 @@ func take(path string, wait bool) (*Lock, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &Lock{f}, nil
+}
+
+// create opens the file, which is made with its folder if it is missing.
+func create(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 }
 
 // Free reports whether the file exists and nobody holds its lock.

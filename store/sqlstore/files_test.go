@@ -190,6 +190,9 @@ func TestForeignFiles(t *testing.T) {
 			if !bytes.Equal(before, after) {
 				t.Error("the file of another program was changed")
 			}
+			if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+				t.Errorf("beside it lie %v, %v", entries, err)
+			}
 		})
 	}
 }

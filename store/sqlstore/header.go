@@ -15,6 +15,9 @@ import (
 const (
 	headerMagic = "SQLite format 3\x00"
 	headerID    = 68 // the application ID, four bytes
+	// Behind the header is the first page of the table of all tables: two bytes
+	// tell how many of them it has, or how many pages it leads to.
+	headerCells = 103
 	headerSize  = 100
 )
 
@@ -34,7 +37,7 @@ func (f *sqliteFile) checkHeader() (err error) {
 		return f.refuse(err)
 	}
 	defer func() { err = also(err, file.Close()) }()
-	var header [headerSize]byte
+	var header [headerCells + 2]byte
 	n, err := io.ReadFull(file, header[:])
 	if errors.Is(err, io.EOF) {
 		return nil // an empty file is an empty database
@@ -46,7 +49,8 @@ func (f *sqliteFile) checkHeader() (err error) {
 		return types.Errorf(types.Invalid, "%s: the file is no SQLite database", f.path).WithField("db").
 			WithRemedy("name another file, or move this one away")
 	}
-	if id := binary.BigEndian.Uint32(header[headerID:]); id != 0 && id != applicationID {
+	tables := binary.BigEndian.Uint16(header[headerCells:]) != 0
+	if id := binary.BigEndian.Uint32(header[headerID:]); id != applicationID && (id != 0 || tables) {
 		return f.foreign()
 	}
 	return nil

@@ -254,7 +254,7 @@ func orDamaged(ctx context.Context, pool *sql.DB, err error) error {
 	case qerr != nil && sqliteCode(qerr) == sqlite3.SQLITE_CORRUPT:
 		return qerr
 	case qerr == nil && found != "ok":
-		return classifySQLite(sqlite3.SQLITE_CORRUPT, errors.New(found))
+		return classifySQLite(sqlite3.SQLITE_CORRUPT, errors.New(strings.ReplaceAll(found, "\n", " ")))
 	}
 	return err
 }

@@ -20,15 +20,18 @@ import (
 // (Unavailable), and one of another program never (Invalid).
 func Restore(ctx context.Context, backup, path string, force bool) (err error) {
 	f := &sqliteFile{path: path, full: true}
-	if err := f.makeFolder(); err != nil {
-		return err
-	}
 	if info, err := os.Stat(backup); err != nil || !info.Mode().IsRegular() {
 		if err == nil {
 			err = errors.New("it is no regular file")
 		}
 		return types.Errorf(types.Invalid, "the backup %s cannot be read: %w", backup, err).
 			WithRemedy("name a file that tuner backup wrote")
+	}
+	if err := (&sqliteFile{path: backup}).checkHeader(); err != nil { // before anything is made
+		return err
+	}
+	if err := f.makeFolder(); err != nil {
+		return err
 	}
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {

@@ -89,14 +89,20 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 		return nil, err
 	}
 	l := &Local{cfg: cfg, Machine: machine}
-	if l.Store, err = openStore(ctx, cfg); err != nil {
-		return nil, err
-	}
 	l.owner = l.host + "|" + token()
+	withdraw, refused := func() error { return nil }, error(nil)
 	if cfg.Dir != "" {
-		if l.owner, err = l.announce(); err != nil {
-			return nil, errors.Join(err, l.Store.Close())
+		// Before the database, which a refusal here would leave behind; but what is
+		// wrong with the folder of both is said of the database.
+		if withdraw, refused = l.announce(); refused != nil && makeable(cfg.DB) {
+			return nil, refused
 		}
+	}
+	if l.Store, err = openStore(ctx, cfg); err != nil {
+		return nil, join(err, withdraw())
+	}
+	if refused != nil {
+		return nil, join(refused, l.Store.Close())
 	}
 	l.Engine = engine.New(engine.Config{
 		Store: l.Store, Owner: l.owner, Addr: cmp.Or(cfg.Addr, fmt.Sprintf("%s, process %d", l.host, os.Getpid())),
@@ -142,21 +148,73 @@ func (l *Local) Close() error {
 const lockEnd = ".lock"
 
 // announce takes a lock that shows the other processes of this machine that
-// this one lives, and returns the owner name that leads them to it.
-func (l *Local) announce() (string, error) {
-	path := filepath.Join(l.cfg.Dir, ".owners", token()[:12]+lockEnd)
+// this one lives, and makes its path the owner's name, which leads them to it.
+// withdraw takes back what it made.
+func (l *Local) announce() (withdraw func() error, err error) {
+	owners := filepath.Join(l.cfg.Dir, ".owners")
+	path := filepath.Join(owners, token()[:12]+lockEnd)
+	made := missing(owners)
 	lock, err := filelock.Try(path)
 	if err != nil {
-		return "", unwritable(l.cfg.Dir, err)
+		remove(made)
+		return func() error { return nil }, unwritable(l.cfg.Dir, err)
 	}
-	l.alive = lock
-	return l.host + "|" + path, nil
+	l.alive, l.owner = lock, l.host+"|"+path
+	return func() error {
+		err := join(os.Remove(path), lock.Release())
+		remove(made)
+		return err
+	}, nil
+}
+
+// makeable reports whether a file could be made where the database is.
+func makeable(db string) bool {
+	if strings.HasPrefix(db, "postgres") && strings.Contains(db, "://") {
+		return true
+	}
+	folder := filepath.Dir(strings.TrimPrefix(db, "sqlite:"))
+	if gone := missing(folder); len(gone) > 0 {
+		folder = filepath.Dir(gone[len(gone)-1])
+	}
+	f, err := os.CreateTemp(folder, ".tuner-*")
+	if err != nil {
+		return false
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name())) == nil
+}
+
+// missing are the folders of a path that are not there, the innermost first.
+func missing(path string) (out []string) {
+	for {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return out
+		}
+		out = append(out, path)
+		path = filepath.Dir(path)
+	}
+}
+
+// remove removes these folders up to the first that somebody uses.
+func remove(folders []string) {
+	for _, f := range folders {
+		if os.Remove(f) != nil {
+			return
+		}
+	}
+}
+
+// join is errors.Join that leaves a single error as it is.
+func join(err, more error) error {
+	if more == nil {
+		return err
+	}
+	return errors.Join(err, more)
 }
 
 // unwritable is the error for a folder of trial directories that cannot be used.
 func unwritable(dir string, err error) error {
 	code, remedy := types.Unavailable, "see whether the disk is full (df), or choose a folder on another with --dir"
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EROFS) {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrNotExist) {
 		code, remedy = types.Invalid, "make it writable for you, or choose another folder with --dir"
 	}
 	return types.Errorf(code, "the folder of the trials %s cannot be written: %w", dir, err).WithField("dir").WithRemedy("%s", remedy)

@@ -153,6 +153,9 @@ func runAsk(c *cobra.Command, st *State, db *dbFlags, f *askFlags, args []string
 		if p, err = f.plan(st, fs, args, db.project); err != nil {
 			return faults.locate(types.StudySpec{}, err)
 		}
+		if err := f.checkNew(ctx, db, p); err != nil {
+			return asked(faults.locate(p.spec, err))
+		}
 	}
 	at, err := f.open(ctx, db)
 	if err != nil {
@@ -169,6 +172,25 @@ func runAsk(c *cobra.Command, st *State, db *dbFlags, f *askFlags, args []string
 		}
 	}
 	return s.run(ctx)
+}
+
+// checkNew checks a study as it would be in an empty database, if there is none:
+// what is refused makes no database.
+func (f *askFlags) checkNew(ctx context.Context, db *dbFlags, p *plan) error {
+	url, err := db.server()
+	if err != nil || url != "" || f.noDB || types.CodeOf(db.exists()) != types.NotFound {
+		return err
+	}
+	l, err := local.Open(ctx, local.Config{DB: local.Memory})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.Close() }() // it was in memory
+	if err := f.complete(ctx, localSite(l), p); err != nil {
+		return err
+	}
+	_, err = l.Engine.Check(ctx, p.spec)
+	return err
 }
 
 // open opens the database, or the memory in place of one, or connects to the

@@ -23,22 +23,27 @@ const (
 const noAudit = "off"
 
 // openAudit opens the audit log: a file that only the user can read, beside the
-// database unless path says where. It is nil for noAudit.
-func (f *dbFlags) openAudit(path, tokenPath string) (*slog.Logger, io.Closer, error) {
+// database unless path says where. It is nil for noAudit. withdraw removes a file
+// that was made for it, before anybody could write to it.
+func (f *dbFlags) openAudit(path, tokenPath string) (log *slog.Logger, file io.Closer, withdraw func(), err error) {
+	withdraw = func() {}
 	switch {
 	case path == noAudit:
-		return nil, io.NopCloser(nil), nil // nothing to close
+		return nil, io.NopCloser(nil), withdraw, nil // nothing to close
 	case path == "":
 		path = strings.TrimSuffix(tokenPath, filepath.Ext(tokenPath)) + ".audit.log"
 	case !filepath.IsAbs(path):
 		path = filepath.Join(f.st.Dir, path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, nil, usagef("cannot make the folder of the audit log: %w", cause(err)).WithField("--audit-log")
+		return nil, nil, nil, usagef("cannot make the folder of the audit log: %w", cause(err)).WithField("--audit-log")
+	}
+	if _, err := os.Lstat(path); os.IsNotExist(err) {
+		withdraw = func() { _ = os.Remove(path) } // it is empty
 	}
 	r := &rotated{path: path, most: auditBytes}
 	if err := r.open(); err != nil {
-		return nil, nil, usagef("cannot write the audit log %s: %w", path, cause(err)).WithField("--audit-log").
+		return nil, nil, nil, usagef("cannot write the audit log %s: %w", path, cause(err)).WithField("--audit-log").
 			WithRemedy("name another file, or off")
 	}
 	plain := func(_ []string, a slog.Attr) slog.Attr {
@@ -47,7 +52,7 @@ func (f *dbFlags) openAudit(path, tokenPath string) (*slog.Logger, io.Closer, er
 		}
 		return a
 	}
-	return slog.New(slog.NewJSONHandler(r, &slog.HandlerOptions{ReplaceAttr: plain})), r, nil
+	return slog.New(slog.NewJSONHandler(r, &slog.HandlerOptions{ReplaceAttr: plain})), r, withdraw, nil
 }
 
 // rotated is a file that is appended to, and begun anew when it is long: then it

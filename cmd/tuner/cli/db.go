@@ -27,6 +27,8 @@ type dbFlags struct {
 	tokenFile string
 	// pin is how that server is known; "" by its name.
 	pin string
+	// forServer is a flag that was typed and is for a server only; "" if none was.
+	forServer string
 	// loop is set by the commands of a loop in a shell; others try a server once,
 	// and wait for it remotePatience after that.
 	loop *loopPatience

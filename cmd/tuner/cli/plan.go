@@ -71,7 +71,7 @@ The learning curves are made up: they fall as a power of the step towards random
 limits, and some cross. What is really saved depends on how early yours part.`,
 		Example: "  tuner plan -n 100 -j 4 --steps 81 --stopper asha\n" +
 			"  tuner plan -f sweep.yaml --steps 40",
-		Args: cobra.NoArgs,
+		Args: wantArgs(0, 0, "plan [flags]"),
 		RunE: func(c *cobra.Command, _ []string) error { return runPlan(st, c, &f) },
 	}
 	fs := c.Flags()

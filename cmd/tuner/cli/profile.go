@@ -42,6 +42,11 @@ func (f *dbFlags) profilePath() string {
 // applyProfile gives the flags that the user did not type the values of the
 // profile file. Paths in it are relative to it.
 func (f *dbFlags) applyProfile(fs *pflag.FlagSet) error {
+	for _, name := range []string{"pin", "token-file"} {
+		if fs.Changed(name) {
+			f.forServer = "--" + name
+		}
+	}
 	p, path, err := f.readProfile()
 	if err != nil {
 		return err

@@ -26,6 +26,15 @@ const remotePatience = time.Minute
 // server is the address of the server to use; "" for a database. What was typed
 // goes before the environment.
 func (f *dbFlags) server() (string, error) {
+	url, err := f.serverURL()
+	if err == nil && url == "" && f.forServer != "" {
+		return "", usagef("it is for a server, and none is used here").WithField(f.forServer).
+			WithRemedy("name the server with --url or TUNER_URL, or leave this out")
+	}
+	return url, err
+}
+
+func (f *dbFlags) serverURL() (string, error) {
 	switch {
 	case f.here:
 		return "", nil

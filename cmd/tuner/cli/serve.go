@@ -103,8 +103,14 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 		return join(err, l.Close())
 	}
 	db.addr, db.metrics = at.address(), api.NewMetrics()
+	audit, auditFile, withdraw, err := db.openAudit(f.audit, path)
+	if err != nil {
+		return join(err, l.Close())
+	}
+	defer func() { _ = auditFile.Close() }() // each line was written at once
 	home, err := db.open(ctx)
 	if err != nil {
+		withdraw()
 		return join(err, l.Close())
 	}
 	others, err := newSiblings(home.Owner())
@@ -119,11 +125,6 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 	if host != nil {
 		others.Keep = host.Runs
 	}
-	audit, auditFile, err := db.openAudit(f.audit, path)
-	if err != nil {
-		return join(join(err, l.Close()), home.Close())
-	}
-	defer func() { _ = auditFile.Close() }() // each line was written at once
 	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: at.names, Proxies: at.proxies, Rate: f.rate, AtOnce: f.atOnce,
 		Build: Version(), Peers: others, Metrics: db.metrics, Now: st.Now, Logger: db.log, Audit: audit})
 	signals := make(chan os.Signal, 8)

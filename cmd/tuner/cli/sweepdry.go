@@ -68,7 +68,8 @@ func dryRun(ctx context.Context, st *State, p *plan, n int) error {
 			return err
 		}
 		if reply.Status != types.LeaseGranted {
-			_, err := fmt.Fprintf(st.Stderr, "no more trials: %s\n", reply.Reason)
+			reason, _, _ := strings.Cut(reply.Reason, ";") // behind it is that the others run, which they do not
+			_, err := fmt.Fprintf(st.Stderr, "no more trials: %s\n", reason)
 			return err
 		}
 		args, err := expand(p.template, study.Spec, reply.Leases[0])
