@@ -47,7 +47,15 @@ func TestAServerRunsNothing(t *testing.T) {
 	// A host that was on would look for studies every two seconds.
 	with := l.serve("127.0.0.1:0", "--allow-local-exec", "--project", "other")
 	l.study = "s"
-	waitUntil(t, "trials where they are allowed", func() bool { return len(l.states()) == 3 })
+	waitUntil(t, "the end of trials where they are allowed", func() bool { // or one would touch the file later
+		n := 0
+		for _, state := range l.states() {
+			if state == types.Completed {
+				n++
+			}
+		}
+		return n == 3
+	})
 	with.ends()
 	if _, err := os.Stat(ran); err != nil {
 		t.Errorf("with --allow-local-exec: %v", err)
