@@ -80,13 +80,13 @@ func (s *Store) Compatible(ctx context.Context) error {
 }
 
 func (s *Store) postgresHealth(db *gorm.DB, h *Health) error {
-	var row struct {
-		Version string
-		Now     float64
+	var version string
+	if err := db.Raw("SELECT current_setting('server_version')").Scan(&version).Error; err != nil {
+		return err
 	}
-	err := db.Raw("SELECT current_setting('server_version') AS version, extract(epoch FROM clock_timestamp())::float8 AS now").Scan(&row).Error
-	h.Backend = "PostgreSQL " + row.Version
-	h.Skew = row.Now - float64(s.now().UnixMicro())/1e6
+	h.Backend = "PostgreSQL " + version
+	is, err := postgresTime(db)
+	h.Skew = is.Sub(s.now()).Seconds()
 	return err
 }
 

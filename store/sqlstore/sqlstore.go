@@ -37,7 +37,7 @@ type Config struct {
 	Durability string
 	// Logger gets what goes wrong without anybody being told; nil discards it.
 	Logger *slog.Logger
-	// Now is the clock; nil is time.Now.
+	// Now is the clock of this machine; nil is time.Now. See Store.Now.
 	Now func() time.Time
 	// Wrote is told how many batches shared a transaction and how long that
 	// took, also if it failed. It is called by one goroutine; nil is nobody.
@@ -73,6 +73,7 @@ type Store struct {
 	dialect dialect
 	log     *slog.Logger
 	now     func() time.Time
+	ahead   atomic.Int64 // of the database's clock, in nanoseconds; see Now
 	writer  *writer
 	// readers is the pool for reading; nil if the writer's connection is the
 	// only one that may exist (SQLite on a network file system).
@@ -119,6 +120,12 @@ func open(ctx context.Context, cfg Config, env environment) (*Store, error) {
 		return nil, err
 	}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	if s.dialect == postgresDialect {
+		if err := s.askTime(ctx); err != nil {
+			return nil, also(err, s.Close())
+		}
+		s.background.Go(func() { s.keepTime(s.life) })
+	}
 	if cfg.Ahead {
 		s.background.Go(s.makeAhead)
 	}

@@ -55,7 +55,7 @@ type Config struct {
 	Wrote func(batches int, took time.Duration)
 	// WorkerFailures is that of engine.Config.
 	WorkerFailures int
-	// Now is the clock of the engine and the store; nil is time.Now.
+	// Now is the clock of this machine; nil is time.Now. See Local.Now.
 	Now func() time.Time
 
 	Failpoints *failpoint.Set
@@ -110,7 +110,7 @@ func Open(ctx context.Context, cfg Config) (*Local, error) {
 			return suggest.New(builtin.Algorithms(), c, sc)
 		},
 		NewStopper: earlystop.New,
-		Now:        cfg.Now, NewSeed: newSeed, NewToken: token,
+		Now:        l.Now, NewSeed: newSeed, NewToken: token,
 		OwnerDead: OwnerDead, Reclaim: l.reclaim,
 		WorkerFailures: cfg.WorkerFailures, Failpoints: cfg.Failpoints, Probe: cfg.Probe, Logger: cfg.Logger,
 	})
@@ -123,6 +123,15 @@ func openStore(ctx context.Context, cfg Config) (store.Store, error) {
 	}
 	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.DB, Durability: cfg.Durability, Logger: cfg.Logger, Now: cfg.Now, Wrote: cfg.Wrote,
 		Ahead: cfg.Addr != ""})
+}
+
+// Now is the time by which the engine goes. It is that of the database, on which
+// all who share it agree; of one on this machine, this machine's.
+func (l *Local) Now() time.Time {
+	if shared, ok := l.Store.(interface{ Now() time.Time }); ok {
+		return shared.Now()
+	}
+	return l.cfg.Now()
 }
 
 // Owner names this process among all that use the database. Attempts that are

@@ -142,7 +142,7 @@ func (f *bestFlags) show(ctx context.Context, st *State, db reader, study trial.
 			}
 			return nil
 		case f.n > 0:
-			rows, err := trialRows(ctx, st.Now(), db, study, spaces, trials)
+			rows, err := trialRows(ctx, st.now(), db, study, spaces, trials)
 			if err != nil {
 				return err
 			}

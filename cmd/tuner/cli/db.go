@@ -160,7 +160,11 @@ func (f *dbFlags) open(ctx context.Context) (*local.Local, error) {
 	if f.metrics != nil {
 		cfg.Probe, cfg.Wrote = f.metrics.Probe(), f.metrics.Wrote
 	}
-	return local.Open(ctx, cfg)
+	l, err := local.Open(ctx, cfg)
+	if err == nil {
+		f.st.shared = l.Now
+	}
+	return l, err
 }
 
 // read opens the database for commands that only look.
@@ -169,5 +173,10 @@ func (f *dbFlags) read(ctx context.Context) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sqlstore.Open(ctx, sqlstore.Config{DSN: dsn, Durability: f.durable, Logger: f.logger(), Now: f.st.Now})
+	s, err := sqlstore.Open(ctx, sqlstore.Config{DSN: dsn, Durability: f.durable, Logger: f.logger(), Now: f.st.Now})
+	if err != nil {
+		return nil, err
+	}
+	f.st.shared = s.Now
+	return s, nil
 }

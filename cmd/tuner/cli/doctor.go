@@ -205,7 +205,8 @@ func (d *doctor) health(ctx context.Context, s *sqlstore.Store) {
 func (d *doctor) skew(seconds float64) {
 	by := time.Duration(math.Abs(seconds) * float64(time.Second))
 	if by > clockLimit {
-		d.add("clock", checkWarn, "this machine's clock and the database server's differ by "+formatDuration(by), "synchronise them (NTP): leases are counted in time")
+		d.add("clock", checkWarn, "this machine's clock and the database server's differ by "+formatDuration(by),
+			"nothing is lost, for tuner goes by the database's; the logs of the machines do not agree until they are synchronised (NTP)")
 		return
 	}
 	d.add("clock", checkOK, "this machine's clock and the database server's agree", "")
@@ -235,7 +236,7 @@ func (d *doctor) files(journal string) {
 // studies looks for owners and leases that are over, and for times that lie
 // ahead.
 func (d *doctor) studies(ctx context.Context, s store.Store) error {
-	now := d.st.Now()
+	now := d.st.now()
 	var ahead time.Duration
 	n, running := 0, 0
 	err := eachStudy(ctx, s, "", func(x store.StudySummary) error {

@@ -115,7 +115,7 @@ func lsTable(w *bufio.Writer, st *State, rows []studyRow, all bool) error {
 		_, err := fmt.Fprintln(w, "no studies yet; tuner help sweep shows how to make one")
 		return err
 	}
-	now := st.Now()
+	now := st.now()
 	out := [][]string{{"study", "state", "trials", "running", "best", "objective", "created", "last", "run by"}}
 	for _, r := range rows {
 		name := r.Spec.Name

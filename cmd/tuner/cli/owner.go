@@ -29,7 +29,7 @@ func (f *dbFlags) leftBy(st trial.Study) string {
 // dead reports whether the owner of a study is: it gave no sign of life, or was
 // a process of this machine that has ended.
 func (f *dbFlags) dead(st trial.Study) bool {
-	return !st.LeaseUntil.After(f.st.Now()) || local.OwnerDead(st.Owner)
+	return !st.LeaseUntil.After(f.st.now()) || local.OwnerDead(st.Owner)
 }
 
 // leftShort stands where a list names the process that runs a study.

@@ -126,7 +126,7 @@ func (f *serveFlags) serve(ctx context.Context, st *State, db *dbFlags) error {
 		others.Keep = host.Runs
 	}
 	server := api.New(api.Config{Engine: home.Engine, Store: home.Store, Hosts: at.names, Proxies: at.proxies, Rate: f.rate, AtOnce: f.atOnce,
-		Build: Version(), Peers: others, Metrics: db.metrics, Now: st.Now, Logger: db.log, Audit: audit})
+		Build: Version(), Peers: others, Metrics: db.metrics, Now: home.Now, Logger: db.log, Audit: audit})
 	signals := make(chan os.Signal, 8)
 	unnotify := st.Notify(signals, stopSignals...)
 	defer unnotify()

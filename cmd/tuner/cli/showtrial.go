@@ -100,7 +100,7 @@ func printTrial(ctx context.Context, w *bufio.Writer, st *State, db reader, stud
 		tableFit(w, rows, terminalWidth(st.Stdout), s)
 	}
 	fmt.Fprintln(w)
-	out := trialFacts(d, st.Now())
+	out := trialFacts(d, st.now())
 	line, err := lineage(ctx, db, study, d.Copy)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func printTrial(ctx context.Context, w *bufio.Writer, st *State, db reader, stud
 	facts(w, out)
 	if len(d.Attempts) > 0 {
 		fmt.Fprintln(w)
-		tableFit(w, attemptRows(&d.Trial, st.Now()), terminalWidth(st.Stdout), s)
+		tableFit(w, attemptRows(&d.Trial, st.now()), terminalWidth(st.Stdout), s)
 		for _, a := range d.Attempts {
 			if a.Dir != "" {
 				fmt.Fprintf(w, "directory %d  %s\n", a.Number, printable(a.Dir))

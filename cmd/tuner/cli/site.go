@@ -54,7 +54,7 @@ func (s *site) setAside(ctx context.Context, db *dbFlags, p types.WorkerPatch) (
 	if s.remote != nil {
 		return s.remote.PatchWorker(ctx, db.project, p)
 	}
-	return engine.SetAside(ctx, s.local.Store, db.project, p, db.st.Now())
+	return engine.SetAside(ctx, s.local.Store, db.project, p, db.st.now())
 }
 
 // forgetWorker forgets a worker and whose its name is.

@@ -31,6 +31,18 @@ type State struct {
 	Now    func() time.Time
 	// Executable is the path of this program, for its supervisor.
 	Executable string
+
+	// shared is the clock of the database that was opened, nil if none was.
+	shared func() time.Time
+}
+
+// now is the time by which stored times are judged: that of the database, else
+// of this machine.
+func (st *State) now() time.Time {
+	if st.shared != nil {
+		return st.shared()
+	}
+	return st.Now()
 }
 
 // System is the State of this process.

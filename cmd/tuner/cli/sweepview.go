@@ -283,7 +283,7 @@ func (v *sweepView) ended(l types.Lease, req types.FinishRequest, reply types.Fi
 		Took: time.Duration(float64(req.Metrics["trial.elapsed"]) * float64(time.Second))}
 	if l.Ref.Attempt > 1 && reply.State.Finished() { // what it took is more than this attempt
 		if t, err := v.lookTrial(l.Ref.Trial); err == nil {
-			e.Took = took(&t, v.st.Now())
+			e.Took = took(&t, v.st.now())
 		}
 	}
 	if reply.Value != nil {
@@ -337,7 +337,7 @@ func (v *sweepView) update() {
 		b.Point = r.Point
 	}
 	if t.Started != nil {
-		b.Took = took(&t, v.st.Now())
+		b.Took = took(&t, v.st.now())
 	}
 	v.view.Best = b
 }

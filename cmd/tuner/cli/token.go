@@ -68,7 +68,7 @@ type storedTokens struct {
 }
 
 func (r storedTokens) create(ctx context.Context, b types.TokenBody) (types.Token, error) {
-	t, secret, err := api.MakeToken(b, r.st.Now())
+	t, secret, err := api.MakeToken(b, r.st.now())
 	if err == nil {
 		t, err = r.s.AddToken(ctx, t)
 	}
@@ -249,7 +249,7 @@ func printTokens(w *bufio.Writer, st *State, all []types.Token, asJSON bool) err
 		_, err := fmt.Fprintln(w, "no tokens yet; tuner serve makes the first")
 		return err
 	}
-	now := st.Now()
+	now := st.now()
 	out := [][]string{{"token", "role", "owner", "projects", "created", "expires"}}
 	for _, t := range all {
 		expires := "never"

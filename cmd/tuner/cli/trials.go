@@ -138,7 +138,7 @@ func listTrials(ctx context.Context, st *State, flags *dbFlags, db reader, study
 		if err != nil {
 			return err
 		}
-		rows, err := trialRows(ctx, st.Now(), db, study, spaces, page)
+		rows, err := trialRows(ctx, st.now(), db, study, spaces, page)
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func workerTable(w *bufio.Writer, st *State, ws []types.Worker, each bool) {
 		fmt.Fprintln(w, "nobody has asked for trials of this project yet")
 		return
 	}
-	now := st.Now()
+	now := st.now()
 	rows := [][]string{{"worker", "on", "executor", "of them", "last study", "seen", "whose", ""}}
 	for _, g := range grouped(ws, each) {
 		x, state, many := g.last, "", ""
