@@ -171,6 +171,7 @@ func New(cfg Config) *Server {
 	if s.cfg.Metrics == nil {
 		s.cfg.Metrics = NewMetrics()
 	}
+	s.cfg.Metrics.registry.MustRegister(inventory{s})
 	s.copyBuffers.New = func() any { return new([copyBuffer]byte) }
 	s.draining, s.drain = context.WithCancelCause(context.Background())
 	s.pace.beat, s.pace.slow = heartbeatEvery, slowClient
