@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
@@ -214,6 +215,7 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 		req.Reason = cmp.Or(st.Err, "its process is gone and left no exit status: it, its supervisor or the machine was killed")
 		return req, nil
 	}
+	full := sync.OnceValue(func() bool { return st.NoRoom || executor.NoRoom(spec.AttemptDir) })
 	elapsed := st.Ended.Sub(st.Started)
 	req.Metrics = map[string]types.Float{
 		"trial.elapsed": types.Float(elapsed.Seconds()),
@@ -240,7 +242,7 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 		// have reported; the engine knows.
 		if o, names := p.missing(out, req.Metrics); o != "" && spec.Lease.ResumeFrom == "" {
 			req.Outcome, req.Reason = types.OutcomeFailed, withoutMetric(o, names)
-			if st.Stopped == "" && !diskFull(spec.AttemptDir) {
+			if st.Stopped == "" && !full() {
 				absent = func() {
 					if p.Missing != nil {
 						p.Missing(spec.Lease, spec.AttemptDir, o, names)
@@ -256,23 +258,14 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 		// Why is known by whoever stopped it, and overrides this; an agent that
 		// could not store it is gone.
 		req.Outcome, req.Reason = types.OutcomeInterrupted, "stopped by signal "+st.Stopped
-	case diskFull(spec.AttemptDir):
-		req.Outcome, req.Reason = types.OutcomeLost, "the disk of its directory is full ("+req.Reason+")"
+	case full():
+		req.Outcome, req.Reason = types.OutcomeLost, "the disk of its directory was full when it ended ("+req.Reason+")"
 	case absent != nil && p.Served: // the server knows whether the process has told it the objective
 		req.Outcome, req.Reason = types.OutcomeCompleted, ""
 	case absent != nil:
 		absent()
 	}
 	return req, absent
-}
-
-// diskFull reports whether dir has no room for even a short log. Then a trial
-// that failed may have failed of it, and its output may be cut.
-func diskFull(dir string) bool {
-	path := filepath.Join(dir, ".room")
-	err := os.WriteFile(path, make([]byte, 64<<10), 0o600)
-	_ = os.Remove(path) // it may be half written, or not there
-	return err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 func hint(signal string) string {

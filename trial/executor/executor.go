@@ -54,7 +54,10 @@ type Status struct {
 	Stopped string
 	// Err is why the attempt could not be started or what went wrong beside its
 	// exit ("no such executable: tarin.py").
-	Err     string
+	Err string
+	// NoRoom says that the attempt's folder had no room (NoRoom) when it ended; false
+	// if the executor does not know.
+	NoRoom  bool
 	Started time.Time
 	Ended   time.Time
 	// CPU (user + system) and MaxRSS (bytes) of the attempt's main process and

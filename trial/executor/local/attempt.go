@@ -336,8 +336,13 @@ func (s *supervisor) finish(a *attempt, e exit) {
 	if dying {
 		return
 	}
+	// Now, not when an agent comes to read it: then there may be room again.
+	record.NoRoom = record.Exit != 0 && executor.NoRoom(a.dir)
 	s.fail.Hit(failBeforeExitJSON)
 	err := writeFile(a.dir, exitFile, record)
+	if err != nil && !record.NoRoom { // what ends well may have had no room for its last lines
+		record.NoRoom = executor.NoRoom(a.dir)
+	}
 	s.fail.Hit(failAfterExitJSON)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		s.log.Error("write an exit status; trying on", "dir", a.dir, "error", err)

@@ -79,6 +79,7 @@ type exitRecord struct {
 	Signal  string    `json:"signal,omitempty"`
 	Stopped string    `json:"stopped,omitempty"`
 	Err     string    `json:"error,omitempty"`
+	NoRoom  bool      `json:"no_room,omitempty"`
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
 	// CPU is in seconds, to the microsecond.
@@ -88,7 +89,7 @@ type exitRecord struct {
 
 func (r *exitRecord) status() executor.Status {
 	return executor.Status{
-		Phase: executor.Ended, Exit: r.Exit, Signal: r.Signal, Stopped: r.Stopped, Err: r.Err,
+		Phase: executor.Ended, Exit: r.Exit, Signal: r.Signal, Stopped: r.Stopped, Err: r.Err, NoRoom: r.NoRoom,
 		Started: r.Started, Ended: r.Ended,
 		CPU:    time.Duration(math.Round(r.CPU*1e6)) * time.Microsecond,
 		MaxRSS: r.MaxRSS,
