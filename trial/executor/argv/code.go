@@ -6,23 +6,6 @@ import (
 	"strings"
 )
 
-// shells are the programs whose -c takes a script of a shell.
-var shells = map[string]bool{
-	"sh": true, "bash": true, "zsh": true, "dash": true, "ksh": true, "ash": true, "fish": true,
-}
-
-// evaluators are other programs that take code as the value of an option.
-var evaluators = map[string]string{
-	"python": "-c", "pypy": "-c", "perl": "-e", "ruby": "-e", "node": "-e", "Rscript": "-e", "julia": "-e", "lua": "-e",
-}
-
-// wrappers run the command that their arguments hold, so that the program of a
-// command may stand behind them.
-var wrappers = []string{
-	"env", "nice", "ionice", "chrt", "taskset", "numactl", "nohup", "setsid", "stdbuf", "time", "timeout",
-	"sudo", "doas", "srun", "mpirun", "mpiexec", "sshpass", "strace", "unbuffer", "xargs",
-}
-
 // codeContext returns, for each argument, the program that would read it as
 // code ("sh", "python", "ssh", …) or "", and one more entry for what would be
 // appended to the command.
@@ -41,8 +24,16 @@ func codeContext(command []string) []string {
 			if j := shellScript(command, i+1); j > 0 {
 				out[j] = program
 			}
-		case evaluators[program] != "":
-			for _, j := range evaluated(command, i+1, evaluators[program]) {
+		case isTimeit(program, command[i+1:]):
+			for _, j := range upTo(i+1, len(command)) {
+				out[j] = program
+			}
+		default:
+			in, ok := interpreters[program]
+			if !ok || in.word && i > 0 && !wrapped {
+				continue
+			}
+			for _, j := range in.code(command, i+1) {
 				out[j] = program
 			}
 		}
@@ -50,19 +41,30 @@ func codeContext(command []string) []string {
 	return out
 }
 
+// isTimeit reports whether these are the arguments of python -m timeit, which are
+// statements.
+func isTimeit(program string, args []string) bool {
+	if program != "python" && program != "pypy" {
+		return false
+	}
+	i := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-m") || !strings.HasPrefix(a, "-") })
+	return i >= 0 && (args[i] == "-mtimeit" || args[i] == "-m" && i+1 < len(args) && args[i+1] == "timeit")
+}
+
 // programName is the last element of a path without a version, so that
 // /usr/bin/python3.12 is "python".
 func programName(arg string) string {
 	name := strings.TrimSuffix(path.Base(arg), ".exe")
-	if bare := strings.TrimRight(name, "0123456789."); evaluators[bare] != "" {
+	bare := strings.TrimRight(name, "0123456789.")
+	if _, ok := interpreters[bare]; ok {
 		return bare
 	}
 	return name
 }
 
-// valuedOptions are options of interpreters whose value is an argument of its
+// valuedOptions are options of shells whose value is an argument of its
 // own, which must not be taken for the end of the options.
-var valuedOptions = []string{"-o", "+o", "-O", "+O", "--rcfile", "--init-file", "-W", "-X", "-I", "-r"}
+var valuedOptions = []string{"-o", "+o", "-O", "+O", "--rcfile", "--init-file"}
 
 // shellScript returns the index of the script of a shell's -c, or 0: the first
 // argument after its options, if one of them holds a c.
@@ -83,43 +85,6 @@ func shellScript(command []string, from int) int {
 		}
 	}
 	return 0
-}
-
-// evaluated returns the indices of the code of an interpreter's -c or -e. The
-// code may be in the same argument as the option.
-func evaluated(command []string, from int, flag string) []int {
-	var out []int
-	for i := from; i < len(command); i++ {
-		arg := command[i]
-		switch {
-		case slices.Contains(valuedOptions, arg):
-			i++
-		case arg == "--eval" || arg == "--print":
-			out = append(out, i+1)
-			i++
-		case strings.HasPrefix(arg, "--eval="), strings.HasPrefix(arg, "--print="):
-			out = append(out, i)
-		case !strings.HasPrefix(arg, "-") || arg == "-" || arg == "--":
-			return within(out, len(command))
-		case strings.HasPrefix(arg, "--"):
-		case strings.HasSuffix(arg, flag[1:]) || flag == "-e" && strings.HasSuffix(arg, "E"):
-			out = append(out, i+1)
-			i++
-			if flag == "-c" { // of python: it ends the options
-				return within(out, len(command))
-			}
-		case flag == "-c" && strings.HasPrefix(arg, "-c"), flag == "-e" && strings.HasPrefix(arg, "-e"):
-			out = append(out, i)
-			if flag == "-c" {
-				return within(out, len(command))
-			}
-		}
-	}
-	return within(out, len(command))
-}
-
-func within(indices []int, n int) []int {
-	return slices.DeleteFunc(indices, func(i int) bool { return i >= n })
 }
 
 // checkCode refuses texts where a program would read them as code. Numbers and
@@ -175,10 +140,13 @@ func (p *parser) codeError(i int, program string, r ref) error {
 		return p.fault(i, "this argument is a script for %s -c, in which the text of {%s} would become code", program, r.name).
 			WithRemedy(`write "$%s" in its place: the value is in the environment`, v)
 	}
-	remedy := `write "$%s" in its place: the value is in the environment`
-	if program == "python" || program == "pypy" {
-		remedy = `read "$%[1]s" from the environment instead: os.environ["%[1]s"]`
+	in := interpreters[program]
+	fault := p.fault(i, "this argument is code for %s, in which the text of {%s} would become code", in.label(program), r.name)
+	switch {
+	case in.shell:
+		return fault.WithRemedy(`write "$%s" in its place: the value is in the environment`, v)
+	case in.env != "":
+		return fault.WithRemedy(`read "$%s" from the environment instead: `+in.env, v, v)
 	}
-	return p.fault(i, "this argument is code for %s %s, in which the text of {%s} would become code", program, evaluators[program], r.name).
-		WithRemedy(remedy, v)
+	return fault.WithRemedy(`call a script that reads "$%s": the value is in its environment`, v)
 }
