@@ -200,15 +200,16 @@ func clipLevel(t float64, span uint64) uint64 {
 	return 0
 }
 
-// transform maps a numeric value to the scale; untransform is its inverse.
-// The brackets keep high + low from overflowing and from losing digits near
-// the high end, where ReverseLog is fine.
+// transform maps a numeric value of the range to the scale; untransform is its
+// inverse. The brackets keep high + low from overflowing and from losing digits
+// near the high end, where ReverseLog is fine. At the low end their rounding must
+// not lead out of the range.
 func (d *dim) transform(x float64) float64 {
 	switch d.scale {
 	case Log:
 		return math.Log(x)
 	case ReverseLog:
-		return -math.Log(d.low + (d.high - x))
+		return -math.Log(min(d.low+(d.high-x), d.high))
 	case Linear:
 	}
 	return x
