@@ -173,7 +173,8 @@ func (s *Server) admit(r *http.Request) error {
 	if origins := r.Header.Values("Origin"); len(origins) > 0 {
 		u, err := url.Parse(origins[0])
 		if err != nil || len(origins) > 1 || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
-			return types.Errorf(types.Forbidden, "pages of %q may not use this server", origins[0]).WithField("Origin")
+			return types.Errorf(types.Forbidden, "pages of %q may not use this server", origins[0]).WithField("Origin").
+				WithRemedy("call it from a program, which sends no Origin, or from a page of its own")
 		}
 	}
 	if r.ContentLength == 0 {

@@ -133,7 +133,7 @@ func TestRefusedDraws(t *testing.T) {
 		t.Errorf("a refused request changed the space: %s", v.Spec.Space)
 	}
 	finish(t, e, l, 1)
-	if _, err := draw(t, e, l, rate); types.CodeOf(err) != types.NotFound {
+	if _, err := draw(t, e, l, rate); types.CodeOf(err) != types.Superseded {
 		t.Errorf("a draw after the end: %v", err)
 	}
 }

@@ -19,7 +19,10 @@ import (
 func (s *study) holder(ref types.AttemptRef) (*liveTrial, error) {
 	lt := s.live[ref.Trial]
 	if lt == nil {
-		return nil, types.Errorf(types.NotFound, "trial %d of this study does not run", ref.Trial)
+		if ref.Trial < 0 || ref.Trial >= s.st.NextNumber {
+			return nil, types.Errorf(types.NotFound, "the study has no trial %d", ref.Trial).WithField("number").WithRemedy("list its trials: they are numbered from 0")
+		}
+		return nil, types.Errorf(types.Superseded, "trial %d is over", ref.Trial).WithRemedy("stop this attempt")
 	}
 	if lt.attempt != nil && lt.attempt.Number == ref.Attempt && lt.attempt.Token != ref.Token {
 		return nil, types.Errorf(types.Superseded, "attempt %d of trial %d was superseded: it has another token now, unless this one is mistyped",
