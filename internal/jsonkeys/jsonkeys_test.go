@@ -93,7 +93,7 @@ func reference(d *json.Decoder, depth int) (twice bool) {
 		}
 	}
 	if t == json.Delim('{') || t == json.Delim('[') {
-		_, err = d.Token()
+		_, _ = d.Token() // the closing one of a valid text
 	}
 	return false
 }

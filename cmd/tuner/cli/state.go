@@ -38,11 +38,11 @@ type State struct {
 
 // now is the time by which stored times are judged: that of the database, else
 // of this machine.
-func (st *State) now() time.Time {
-	if st.shared != nil {
-		return st.shared()
+func (s *State) now() time.Time {
+	if s.shared != nil {
+		return s.shared()
 	}
-	return st.Now()
+	return s.Now()
 }
 
 // System is the State of this process.
