@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/nearest"
 )
 
 // flagError says what was wrong with a flag and what to write instead.
@@ -34,10 +37,12 @@ func unknownFlag(st *State, c *cobra.Command, e *pflag.NotExistError) error {
 	}
 	out := usagef("there is no flag %s%s", dashes, name)
 	var names []string
-	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	meant := ""
 	if dashes == "--" {
-		meant = suggestName("--"+name, names)
+		if flag := cmp.Or(nearest.Word(name, names), shortened(name, names)); flag != "" {
+			meant = "did you mean --" + flag + "?"
+		}
 	}
 	switch missing := c.Name() == "sweep" && !slices.Contains(st.Args, "--"); {
 	case missing && meant != "":
@@ -48,6 +53,17 @@ func unknownFlag(st *State, c *cobra.Command, e *pflag.NotExistError) error {
 		return out.WithRemedy("%s", meant)
 	}
 	return out.WithRemedy("see tuner help %s", c.Name())
+}
+
+// shortened is the longest of the names, of three letters or more, that another one
+// begins with: min for minimize.
+func shortened(name string, among []string) (out string) {
+	for _, n := range among {
+		if len(n) >= 3 && len(n) > len(out) && strings.HasPrefix(name, n) {
+			out = n
+		}
+	}
+	return out
 }
 
 // onceValue is a text flag of which the last value would else win in silence.
@@ -107,9 +123,20 @@ func badValue(c *cobra.Command, e *pflag.InvalidValueError) error {
 }
 
 // emptyFlag refuses a text flag with an empty value, which is mostly a shell
-// variable that is not set, and which would otherwise count as not given.
+// variable that is not set, and which would otherwise count as not given; and one
+// whose value is the next flag.
 func emptyFlag(fs *pflag.FlagSet) (err error) {
 	fs.Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			next, isFlag := strings.CutPrefix(v, "--")
+			if next, _, _ = strings.Cut(next, "="); err == nil && isFlag && fs.Lookup(next) != nil {
+				err = flagged(f, usagef("the value is missing: --%s, which stands there, is a flag", next).WithRemedy("give it a value, or leave the flag out"))
+			}
+		}
 		if err == nil && (f.Value.Type() == "string" && f.Value.String() == "" || f.Value.Type() == "stringSlice" && f.Value.String() == "[]") {
 			err = flagged(f, usagef("the value is empty").WithRemedy("leave the flag out, or give it a value"))
 		}

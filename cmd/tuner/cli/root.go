@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +38,13 @@ func Main(st State) int {
 	return exitCode(err)
 }
 
+// otherWords are what the commands are called elsewhere.
+var otherWords = map[string][]string{
+	"sweep": {"run", "start", "tune", "optimize", "optimise", "search", "minimize", "maximize"}, "ls": {"ps", "studies"},
+	"show": {"status", "info", "describe", "get"}, "rm": {"delete", "remove", "del"}, "create": {"create-study", "new", "init"},
+	"best": {"best-trial", "best-trials"}, "worker": {"agent"}, "serve": {"server", "dashboard", "ui"},
+}
+
 // newRoot builds the command tree.
 func newRoot(st *State) *cobra.Command {
 	root := &cobra.Command{
@@ -58,6 +67,11 @@ tuner help contract  what your program gets and what it has to print`,
 			e := usagef("there is no command %q", args[0])
 			if s := suggestName(args[0], commandNames(c)); s != "" {
 				return e.WithRemedy("%s", s)
+			}
+			for name, words := range otherWords {
+				if slices.Contains(words, strings.ToLower(args[0])) {
+					return e.WithRemedy("did you mean %s? tuner help lists all", name)
+				}
 			}
 			return e.WithRemedy("tuner help lists them")
 		},

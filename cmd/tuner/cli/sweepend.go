@@ -46,7 +46,7 @@ func (r *sweepRun) metricRemedy(attemptDir, objective string, seen []string) str
 	}
 	// A misspelt objective is another study's: this one has to go first.
 	again := fmt.Sprintf("then remove this study first: tuner rm -y %s", quoted(r.study.Spec.Name)) + r.where()
-	if near := nearest.Word(objective, seen); near != "" {
+	if near := cmp.Or(nearest.Word(objective, seen), abbreviated(objective, seen)); near != "" {
 		return fmt.Sprintf("did you mean %s %s? (%s) Or %s", flag, quoted(near), again, printed)
 	}
 	if r.study.Spec.Run.MetricFile == "" {
@@ -75,6 +75,27 @@ func quotedPattern(p string) string {
 		return quoted(p)
 	}
 	return "'" + p + "'"
+}
+
+// abbreviated is the one metric that a name is short for, or that is short for it:
+// acc and accuracy.
+func abbreviated(name string, seen []string) (out string) {
+	const least = 3
+	for _, s := range seen {
+		short, long := strings.ToLower(name), strings.ToLower(s)
+		if len(short) > len(long) {
+			short, long = long, short
+		}
+		rest, ok := strings.CutPrefix(long, short)
+		if !ok || len(short) < least || rest == "" || strings.ContainsAny(rest[:1], "_-./ ") {
+			continue
+		}
+		if out != "" {
+			return ""
+		}
+		out = s
+	}
+	return out
 }
 
 // nearMetric is the metric that was meant by a name: one that is spelt alike, or

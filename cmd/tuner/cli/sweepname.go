@@ -3,6 +3,8 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -47,8 +49,11 @@ func namesake(ctx context.Context, st *State, db reader, p *plan, refusal error)
 		return refusal
 	}
 	stored, err := db.Study(ctx, p.spec.Project, p.spec.Name)
-	if err != nil || stored.Spec.Run != nil && stored.Spec.Run.Dir == p.spec.Run.Dir {
+	if err != nil {
 		return refusal
+	}
+	if stored.Spec.Run != nil && stored.Spec.Run.Dir == p.spec.Run.Dir {
+		return withFreeNumber(ctx, db, p, refusal)
 	}
 	of := "a program that asks for its trials itself"
 	if stored.Spec.Run != nil {
@@ -64,6 +69,25 @@ func namesake(ctx context.Context, st *State, db reader, p *plan, refusal error)
 		e.Remedy += "\n  or take part in that study:\n  " + withName(st.Args, p.spec.Name)
 	}
 	return e
+}
+
+// withFreeNumber is the refusal of a sweep whose name was made from its command,
+// with a name that is free: another search of the same program.
+func withFreeNumber(ctx context.Context, db reader, p *plan, refusal error) error {
+	e, ok := errors.AsType[*types.Error](refusal)
+	if !ok {
+		return refusal
+	}
+	const most = 100
+	for n := 2; n < most; n++ {
+		name := fmt.Sprintf("%s-%d", p.spec.Name, n)
+		if _, err := db.Study(ctx, p.spec.Project, name); types.CodeOf(err) == types.NotFound {
+			named := *e
+			named.Remedy = strings.Replace(e.Remedy, "another name", "another name, as in --name "+name, 1)
+			return &named
+		}
+	}
+	return refusal
 }
 
 // freeName is the name of the plan's study with the names of its folders before

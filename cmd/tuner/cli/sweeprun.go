@@ -97,7 +97,7 @@ func (r *sweepRun) run(ctx context.Context, file sweepfile.File, until <-chan ti
 		go func() {
 			select {
 			case <-until:
-				r.display.note("the time is over: no new trials; those that run may end")
+				r.display.ends("the time is over: no new trials; those that run may end")
 				close(c)
 			case <-stopTimer:
 			}
@@ -265,10 +265,10 @@ func (r *sweepRun) signal(sig os.Signal) {
 	}
 	switch n {
 	case 1:
-		r.display.note("no new trials; waiting for those that run (Ctrl-C again asks them to stop)")
+		r.display.ends("no new trials; waiting for those that run (Ctrl-C again asks them to stop)")
 		r.worker.Drain()
 	case 2:
-		r.display.note(fmt.Sprintf("asking the running trials to stop, killing them after %v (Ctrl-C again kills them now)", grace))
+		r.display.ends(fmt.Sprintf("asking the running trials to stop, killing them after %v (Ctrl-C again kills them now)", grace))
 		r.worker.Interrupt()
 	default:
 		r.display.note("killing the running trials")

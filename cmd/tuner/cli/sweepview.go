@@ -34,6 +34,7 @@ type sweepView struct {
 	view    progress.View
 	running map[int64]*runningTrial
 	before  int64    // trials that were done when the sweep began; -1 not known yet
+	ending  bool     // no new trials begin here, so how long the rest takes is not known
 	drawn   []string // the block on the screen
 	stop    chan struct{}
 	stopped sync.WaitGroup
@@ -143,6 +144,14 @@ func (v *sweepView) write(s string) { _, _ = fmt.Fprint(v.st.Stderr, s) }
 func (v *sweepView) note(text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.say(text)
+}
+
+// ends is note for what says that no new trials begin here.
+func (v *sweepView) ends(text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.ending, v.view.Left = true, 0
 	v.say(text)
 }
 
@@ -324,7 +333,9 @@ func (v *sweepView) update() {
 	if v.before < 0 {
 		v.before = st.Counts.Spent()
 	}
-	v.view.Left = progress.Left(v.st.Now().Sub(v.start), st.Counts.Spent()-v.before, v.view.Total-v.before)
+	if !v.ending {
+		v.view.Left = progress.Left(v.st.Now().Sub(v.start), st.Counts.Spent()-v.before, v.view.Total-v.before)
+	}
 	if len(st.Best) == 0 || (v.view.Best != nil && v.view.Best.Number == st.Best[0]) {
 		return
 	}

@@ -46,6 +46,9 @@ func (a *argument) unknownModifier(text string) error {
 		return a.fault("nothing stands behind a colon").WithRemedy("leave the colon out, or write one of %s", knownModifiers)
 	}
 	e := a.fault("the modifier :%s is unknown", text)
+	if strings.Contains(a.spec, "..") && anyNumber.MatchString(text) {
+		return e.WithRemedy("a step is written %s..%s, and :n=%s is a number of points for grid", a.spec, text, text)
+	}
 	word, value, hasValue := strings.Cut(text, "=")
 	if near := nearest.Word(word, slices.Concat(bareModifiers, valueModifiers)); near != "" {
 		if hasValue {
