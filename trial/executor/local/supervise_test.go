@@ -294,7 +294,7 @@ func TestForeignSocketFolder(t *testing.T) {
 // TestOrphansAreStopped: attempts whose agent does not come back end; those of an
 // agent that is there, or comes back in time, go on.
 func TestOrphansAreStopped(t *testing.T) {
-	f := newFixture(t, Config{Orphan: 300 * time.Millisecond, IdleExit: 20 * time.Millisecond})
+	f := newFixture(t, Config{Orphan: 600 * time.Millisecond, IdleExit: 20 * time.Millisecond})
 	waits := `trap 'echo >stopped; exit 7' TERM; echo >ready; n=0; while [ $n -lt 3000 ]; do sleep 0.01; n=$((n+1)); done`
 	h := f.start(f.sh(waits))
 	handle, err := parseHandle(h)
@@ -305,7 +305,7 @@ func TestOrphansAreStopped(t *testing.T) {
 	eventually(t, "the attempt runs", func() bool { return exists(file("ready")) })
 
 	// The agent is there for longer than that, and then comes back again and again.
-	later := time.Now().Add(700 * time.Millisecond)
+	later := time.Now().Add(900 * time.Millisecond)
 	eventually(t, "time passes", func() bool { return time.Now().After(later) })
 	for range 8 {
 		if err := f.ex.Close(); err != nil {
