@@ -277,7 +277,7 @@ func (s *Space) FromParams(q types.Params) (Point, error) {
 			f.add(fault("params."+par.Name, "the space has no parameter %q", par.Name).WithRemedy("%s", s.Has()))
 			continue
 		case p[i] != nil:
-			f.add(fault("params."+par.Name, "it is given twice"))
+			f.add(fault("params."+par.Name, "it is given twice").WithRemedy("leave one of the two out"))
 			continue
 		}
 		v, ok := s.params[i].dim.take(par.Value)

@@ -200,7 +200,7 @@ func (s *study) checkCompleted(t types.FinishedTrial) error {
 		v, ok := t.Metrics[o.Metric]
 		switch {
 		case !ok:
-			return types.Errorf(types.Invalid, "a completed trial needs the metric %s", o.Metric)
+			return types.Errorf(types.Invalid, "a completed trial needs the metric %s", o.Metric).WithRemedy("give it in metrics, or the trial the state that it has without")
 		case math.IsNaN(float64(v)) || math.IsInf(float64(v), 0):
 			return types.Errorf(types.Invalid, "%s of a completed trial is %v", o.Metric, float64(v)).WithRemedy("import it as infeasible")
 		}

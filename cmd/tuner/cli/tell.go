@@ -55,7 +55,7 @@ func metricsOf(args []string) (map[string]types.Float, error) {
 			return nil, usagef("%q is no number", text).WithField(name).WithRemedy("write it as in %s=0.25; nan and inf are numbers too", name)
 		}
 		if _, twice := out[name]; twice {
-			return nil, usagef("it is given twice").WithField(name)
+			return nil, usagef("it is given twice").WithField(name).WithRemedy("leave one of the two out")
 		}
 		out[name] = types.Float(v)
 	}

@@ -209,7 +209,7 @@ func labelsOf(flag string, args []string) (map[string]string, error) {
 			return nil, usagef("%q is no label", a).WithField("--" + flag).WithRemedy("write it as in gpu=a100")
 		}
 		if _, twice := out[k]; twice {
-			return nil, usagef("%s is given twice", k).WithField("--" + flag)
+			return nil, usagef("%s is given twice", k).WithField("--" + flag).WithRemedy("leave one of the two out")
 		}
 		if out == nil {
 			out = map[string]string{}
