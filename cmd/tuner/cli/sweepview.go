@@ -248,6 +248,11 @@ func (v *sweepView) started(l types.Lease, _ int, adopted bool) {
 		r.Note = notice
 	}
 	v.running[l.Ref.Trial] = r
+	if c := v.view.Counts; c.Queued+c.Paused > 0 { // it may have been one of these
+		if st, err := v.look(); err == nil {
+			v.view.Counts = st.Counts
+		}
+	}
 	v.event(progress.Event{Trial: l.Ref.Trial, State: types.Running, Point: r.Point, Notice: notice})
 }
 
