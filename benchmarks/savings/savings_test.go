@@ -24,7 +24,7 @@ func ofTheReadme(t *testing.T) []string {
 			continue
 		}
 		words = words[2:]
-		for _, flag := range []string{"--stopper", "-n", "-j"} { // which savings gives itself
+		for _, flag := range []string{"--name", "--stopper", "-n", "-j"} { // which savings gives itself
 			i := slices.Index(words, flag)
 			if i < 0 {
 				t.Fatalf("there is no %s in %s", flag, line)
