@@ -197,10 +197,15 @@ func (s *Server) Crash(tb testing.TB) {
 }
 
 // Restart ends the server and starts it again, as pg_ctl restart -m fast does: it
-// rolls back what is under way and tells its clients that it shuts down. It skips
-// tb as Crash does, and only one test may use such a Server.
+// rolls back what is under way and tells its clients that it shuts down. A server
+// that recovers is waited for first: some never end if they are told to just then.
+// It skips tb as Crash does, and only one test may use such a Server.
 func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
+	s.ours(tb)
+	if err := s.ready(); err != nil {
+		tb.Fatal(err)
+	}
 	s.end(tb, syscall.SIGINT)
 	s.Resume(tb)
 }
