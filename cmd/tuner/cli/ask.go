@@ -157,18 +157,20 @@ func runAsk(c *cobra.Command, st *State, db *dbFlags, f *askFlags, args []string
 			return asked(faults.locate(p.spec, err))
 		}
 	}
-	at, err := f.open(ctx, db)
-	if err != nil {
+	s := &pipe{st: st, db: db, flags: f, open: map[int64]*openTrial{}}
+	if p == nil && f.unmade(db) {
+		return s.run(ctx) // the first open request that is right makes the database
+	}
+	if err := s.connect(ctx); err != nil {
 		return err
 	}
-	s := newPipe(st, db, f, at)
 	if p != nil {
-		err = f.complete(ctx, at, p)
+		err := f.complete(ctx, s.at, p)
 		if err == nil {
 			err = s.begin(ctx, p)
 		}
 		if err != nil {
-			return errors.Join(asked(faults.locate(p.spec, err)), at.Close())
+			return errors.Join(asked(faults.locate(p.spec, err)), s.at.Close())
 		}
 	}
 	return s.run(ctx)
@@ -177,20 +179,31 @@ func runAsk(c *cobra.Command, st *State, db *dbFlags, f *askFlags, args []string
 // checkNew checks a study as it would be in an empty database, if there is none:
 // what is refused makes no database.
 func (f *askFlags) checkNew(ctx context.Context, db *dbFlags, p *plan) error {
-	url, err := db.server()
-	if err != nil || url != "" || f.noDB || types.CodeOf(db.exists()) != types.NotFound {
-		return err
+	if !f.unmade(db) {
+		return nil
 	}
+	return inMemory(ctx, func(at *site) error {
+		if err := f.complete(ctx, at, p); err != nil {
+			return err
+		}
+		_, err := at.Check(ctx, p.spec)
+		return err
+	})
+}
+
+// unmade reports whether opening would make the database.
+func (f *askFlags) unmade(db *dbFlags) bool {
+	url, err := db.server()
+	return err == nil && url == "" && !f.noDB && types.CodeOf(db.exists()) == types.NotFound
+}
+
+// inMemory does something in an empty database that is kept nowhere.
+func inMemory(ctx context.Context, do func(at *site) error) error {
 	l, err := local.Open(ctx, local.Config{DB: local.Memory})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = l.Close() }() // it was in memory
-	if err := f.complete(ctx, localSite(l), p); err != nil {
-		return err
-	}
-	_, err = l.Engine.Check(ctx, p.spec)
-	return err
+	return join(do(localSite(l)), l.Close())
 }
 
 // open opens the database, or the memory in place of one, or connects to the

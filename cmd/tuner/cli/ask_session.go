@@ -27,7 +27,8 @@ type pipe struct {
 	st    *State
 	db    *dbFlags
 	flags *askFlags
-	at    *site
+	// at is nil as long as there is no database yet and no study for it.
+	at *site
 	// worker is the name under which its trials are leased.
 	worker string
 	// study is the open study; its ID is 0 before there is one. byFlags says
@@ -49,11 +50,16 @@ type openTrial struct {
 	next map[string]int64
 }
 
-func newPipe(st *State, db *dbFlags, f *askFlags, at *site) *pipe {
-	p := &pipe{st: st, db: db, flags: f, at: at, open: map[int64]*openTrial{}}
+// connect opens the database or connects to the server.
+func (p *pipe) connect(ctx context.Context) error {
+	at, err := p.flags.open(ctx, p.db)
+	if err != nil {
+		return err
+	}
+	p.at = at
 	if at.local != nil {
 		p.worker = at.local.Owner()
-		return p
+		return nil
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -61,7 +67,15 @@ func newPipe(st *State, db *dbFlags, f *askFlags, at *site) *pipe {
 	}
 	p.worker = host + ":pipe-" + client.NewKey()
 	at.coordinator = patient{at.coordinator}
-	return p
+	return nil
+}
+
+// close closes what connect has opened.
+func (p *pipe) close() error {
+	if p.at == nil {
+		return nil
+	}
+	return p.at.Close()
 }
 
 // begin opens the study that the command line describes.
@@ -131,30 +145,60 @@ func (p *pipe) openStudy(ctx context.Context, req pipeRequest) (types.PipeReply,
 	if list := strings.TrimSpace(string(spec.Space)); strings.HasPrefix(list, "[") {
 		spec.Space = json.RawMessage(`{"parameters":` + list + `}`)
 	}
-	if err := p.whole(ctx, spec); err != nil {
+	if err := p.ready(ctx, spec); err != nil {
+		return types.PipeReply{}, err
+	}
+	if err := p.whole(ctx, p.at, spec); err != nil {
 		return types.PipeReply{}, err
 	}
 	study, err := p.at.OpenStudy(ctx, spec)
-	if e, ok := errors.AsType[*types.Error](asked(err)); ok && e.Field != "" {
-		return types.PipeReply{}, e.WithField("study." + e.Field)
-	}
 	if err != nil {
-		return types.PipeReply{}, asked(err)
+		return types.PipeReply{}, inStudy(err)
 	}
 	p.study = study
 	return reply, p.announce()
 }
 
+// ready makes sure that there is a database for the study of an open request. One
+// that is refused makes none.
+func (p *pipe) ready(ctx context.Context, spec types.StudySpec) error {
+	if p.at != nil {
+		return nil
+	}
+	if p.flags.unmade(p.db) { // nobody else has made it meanwhile
+		err := inMemory(ctx, func(at *site) error {
+			if err := p.whole(ctx, at, spec); err != nil {
+				return err
+			}
+			_, err := at.Check(ctx, spec)
+			return inStudy(err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return p.connect(ctx)
+}
+
 // whole makes sure that the request for a new study has a space; one for a study
 // that exists may leave it out.
-func (p *pipe) whole(ctx context.Context, spec types.StudySpec) error {
+func (p *pipe) whole(ctx context.Context, at *site, spec types.StudySpec) error {
 	if len(spec.Space) > 0 {
 		return nil
 	}
-	_, err := p.at.reader.Study(ctx, spec.Project, spec.Name)
+	_, err := at.reader.Study(ctx, spec.Project, spec.Name)
 	if types.CodeOf(err) == types.NotFound {
 		return types.Errorf(types.NotFound, "there is no study %q to continue, and no space for a new one", spec.Name).WithField("study.space").
 			WithRemedy(`give one, such as "space":[{"name":"lr","type":"float","low":0.001,"high":1.0}]; tuner help space explains it`)
+	}
+	return err
+}
+
+// inStudy is an error about a study in the words of an open request.
+func inStudy(err error) error {
+	err = asked(err)
+	if e, ok := errors.AsType[*types.Error](err); ok && e.Field != "" {
+		return e.WithField("study." + e.Field)
 	}
 	return err
 }
@@ -183,7 +227,7 @@ func (p *pipe) beats(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		req := types.HeartbeatRequest{Worker: p.worker}
+		var req types.HeartbeatRequest
 		p.mu.Lock()
 		for _, t := range p.open {
 			req.Beats = append(req.Beats, types.Beat{Ref: t.ref, State: types.AttemptRunning})
@@ -192,6 +236,7 @@ func (p *pipe) beats(ctx context.Context) {
 		if len(req.Beats) == 0 {
 			continue
 		}
+		req.Worker = p.worker // with the first open trial there is one
 		if _, err := p.at.Heartbeat(ctx, req); err != nil && ctx.Err() == nil {
 			p.say("the leases of the open trials could not be renewed: " + err.Error())
 		}

@@ -86,7 +86,7 @@ func (p *pipe) run(ctx context.Context) error {
 	end := func() error {
 		stopBeats()
 		<-beating
-		return errors.Join(p.handBack(context.WithoutCancel(ctx)), p.at.Close())
+		return errors.Join(p.handBack(context.WithoutCancel(ctx)), p.close())
 	}
 	closed, err := p.serve(ctx, lines, end)
 	if !closed {
