@@ -14,7 +14,10 @@ import (
 var ErrHeld = errors.New("the lock is held")
 
 // Lock is a held lock.
-type Lock struct{ f *os.File }
+type Lock struct {
+	f    *os.File
+	made bool
+}
 
 // Try takes the lock of the file at path, which is made with its folder if it
 // is missing, or returns ErrHeld.
@@ -24,25 +27,41 @@ func Try(path string) (*Lock, error) { return take(path, false) }
 func Wait(path string) (*Lock, error) { return take(path, true) }
 
 func take(path string, wait bool) (*Lock, error) {
-	f, err := create(path)
-	for try := 0; try < 3 && errors.Is(err, fs.ErrNotExist); try++ {
-		f, err = create(path) // another process took the empty folder away meanwhile
+	for {
+		f, made, err := open(path)
+		for try := 0; try < 3 && errors.Is(err, fs.ErrNotExist); try++ {
+			f, made, err = open(path) // another process took the empty folder away meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := lock(f, wait); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		gone, err := removed(f)
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if !gone {
+			return &Lock{f, made}, nil
+		}
+		if err := f.Close(); err != nil { // its holder withdrew it before we had it
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := lock(f, wait); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return &Lock{f}, nil
 }
 
-// create opens the file, which is made with its folder if it is missing.
-func create(path string) (*os.File, error) {
+// open opens the file, which is made with its folder if it is missing.
+func open(path string) (f *os.File, made bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		f, err = os.OpenFile(path, os.O_RDWR, 0)
+		return f, false, err
+	}
+	return f, true, err
 }
 
 // Free reports whether the file exists and nobody holds its lock.
@@ -57,6 +76,15 @@ func Free(path string) bool {
 
 // Release gives the lock up and leaves the file.
 func (l *Lock) Release() error { return l.f.Close() }
+
+// Withdraw gives the lock up and takes the file away if this lock made it. Who
+// waits for it makes it anew: take sees that what it got is gone.
+func (l *Lock) Withdraw() error {
+	if !l.made {
+		return l.Release()
+	}
+	return errors.Join(remove(l.f), l.f.Close())
+}
 
 // Path is the file's path.
 func (l *Lock) Path() string { return l.f.Name() }

@@ -2,7 +2,10 @@ package filelock
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
 )
 
@@ -37,5 +40,48 @@ func TestOneHolder(t *testing.T) {
 	}
 	if !Free(path) {
 		t.Error("a released lock is reported as held")
+	}
+}
+
+// TestWithdrawnFileIsNoLock lets many take the lock, hold it for a moment and
+// withdraw it: never do two hold it, which they would if one had the lock of the
+// file that another took away. The one who did not make the file leaves it.
+func TestWithdrawnFileIsNoLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.lock")
+	var inside sync.Mutex
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				l, err := Wait(path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if inside.TryLock() {
+					runtime.Gosched()
+					inside.Unlock()
+				} else {
+					t.Error("two hold the lock")
+				}
+				if err := l.Withdraw(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if _, err := os.Stat(path); runtime.GOOS != "windows" && !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the withdrawn file is there: %v", err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Try(path)
+	if err == nil {
+		err = l.Withdraw()
+	}
+	if err != nil || !Free(path) {
+		t.Errorf("the file of another is not there and free after a withdrawal: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ package filelock
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -26,4 +27,21 @@ func lock(f *os.File, wait bool) error {
 		}
 		return nil
 	}
+}
+
+// removed reports whether no name leads to the file any more.
+func removed(f *os.File) (bool, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return false, &os.PathError{Op: "fstat", Path: f.Name(), Err: err}
+	}
+	return st.Nlink == 0, nil
+}
+
+// remove takes the file of a held lock away.
+func remove(f *os.File) error {
+	if err := os.Remove(f.Name()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // somebody cleaned up
 }

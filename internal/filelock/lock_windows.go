@@ -21,3 +21,10 @@ func lock(f *os.File, wait bool) error {
 	}
 	return nil
 }
+
+// removed is false: Windows keeps the name of an open file.
+func removed(*os.File) (bool, error) { return false, nil }
+
+// remove leaves the file, which Windows does not let go while it is open; once it
+// is closed, another may hold it.
+func remove(*os.File) error { return nil }

@@ -252,6 +252,11 @@ func TestRestoreRefusals(t *testing.T) {
 				t.Errorf("%d trials are left of 5", n)
 			}
 			only(t, filepath.Dir(path), filepath.Base(path))
+			fresh := newFile(t)
+			refusal(t, sqlstore.Restore(t.Context(), tt.from, fresh, false), tt.code, tt.parts...)
+			if left, err := os.ReadDir(filepath.Dir(fresh)); err != nil || len(left) > 0 {
+				t.Errorf("a refused restoration to a new place leaves %v, %v", left, err)
+			}
 		})
 	}
 

@@ -13,10 +13,10 @@ import (
 // creating or migrating the same database.
 const lockPatience = 60 * time.Second
 
-// lockFile takes an exclusive lock on the file, which it creates if need be and
-// leaves there: to remove it would let two processes lock two files of one
-// name. The operating system drops the lock of a process that dies.
-func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
+// lockFile takes an exclusive lock on the file, which it creates if need be. Release
+// leaves it there: it shows that the database has been opened as ours (checkHeader).
+// The operating system drops the lock of a process that dies.
+func lockFile(ctx context.Context, path string) (*filelock.Lock, error) {
 	patience := time.NewTimer(lockPatience)
 	defer patience.Stop()
 	ticker := time.NewTicker(5 * time.Millisecond)
@@ -24,7 +24,7 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 	for {
 		lock, err := filelock.Try(path)
 		if err == nil {
-			return lock.Release, nil
+			return lock, nil
 		}
 		if !errors.Is(err, filelock.ErrHeld) {
 			return nil, err

@@ -19,6 +19,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/internal/filelock"
 )
 
 // applicationID marks a SQLite file as ours: "TUNR".
@@ -62,11 +63,14 @@ func openSQLite(ctx context.Context, cfg Config, env environment, path string) (
 		return nil, err
 	}
 	// The lock keeps two processes from creating or migrating one file at once.
-	unlock, err := lockFile(ctx, abs+".lock")
+	lock, err := lockFile(ctx, abs+".lock")
 	if err != nil {
 		return nil, f.refuse(err)
 	}
-	defer func() { err = also(err, unlock()) }()
+	defer func() {
+		bad := err != nil && types.CodeOf(err) == types.Invalid // the file, for everybody
+		err = also(err, f.unlock(lock, bad))
+	}()
 	release := func() error { return nil }
 	if f.network != "" {
 		if release, err = claim(abs, f.network, env); err != nil {
@@ -79,6 +83,16 @@ func openSQLite(ctx context.Context, cfg Config, env environment, path string) (
 	}
 	s.after = release
 	return s, nil
+}
+
+// unlock gives the lock up. If nobody can have the file open as ours, the lock file
+// goes too where we made it; but a network file system may not tell those who wait
+// for it that it has gone.
+func (f *sqliteFile) unlock(l *filelock.Lock, unused bool) error {
+	if unused && f.network == "" {
+		return l.Withdraw()
+	}
+	return l.Release()
 }
 
 func (f *sqliteFile) makeFolder() error {

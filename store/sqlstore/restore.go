@@ -33,11 +33,14 @@ func Restore(ctx context.Context, backup, path string, force bool) (err error) {
 	if err := f.makeFolder(); err != nil {
 		return err
 	}
-	unlock, err := lockFile(ctx, path+".lock")
+	lock, err := lockFile(ctx, path+".lock")
 	if err != nil {
 		return f.refuse(err)
 	}
-	defer func() { err = joinErrs(err, unlock()) }()
+	defer func() {
+		_, missing := os.Stat(path)
+		err = joinErrs(err, f.unlock(lock, errors.Is(missing, fs.ErrNotExist)))
+	}()
 	if err := f.replaceable(ctx, force); err != nil {
 		return err
 	}
