@@ -113,6 +113,46 @@ func TestAStudyGoesOnInTheNextProcess(t *testing.T) {
 	}
 }
 
+func TestTheBestMayLieOutsideOfANarrowedSpace(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "tuner.db")
+	for i, space := range []string{`{"name":"x","type":"float","low":0.0,"high":0.4}`, `{"name":"x","type":"float","low":0.5,"high":1.0}`} {
+		spec := types.StudySpec{Name: "s", Space: []byte(`{"parameters":[` + space + `]}`), Extend: true, Objectives: []types.Objective{tuner.Minimize("loss")},
+			Budget: types.Budget{Trials: 3 * int64(i+1)}}
+		l, err := local.Open(t.Context(), local.Config{DB: db})
+		if err == nil {
+			_, err = l.Engine.OpenStudy(t.Context(), spec)
+		}
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := local.Client(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		study, err := c.Study(t.Context(), tuner.Config{Name: "s"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := func(_ context.Context, tr *tuner.Trial) (float64, error) {
+			v, _ := tr.Params().Get("x")
+			return v.(float64), nil
+		}
+		if err := study.Run(t.Context(), x, tuner.RunOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		best, err := study.Best(t.Context())
+		if err != nil || best.Value > 0.4 || best.OutsideSpace != (i > 0) {
+			t.Errorf("space %d: %+v, %v", i+1, best, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestHowATrialEnds(t *testing.T) {
 	b := newBowl()
 	study, err := client(t, local.Memory).Study(t.Context(), b.config("ends", 4))

@@ -22,7 +22,8 @@ func (s *Study) Info(ctx context.Context) (types.Study, error) {
 	return s.client.backend.Study(ctx, s.id)
 }
 
-// Best returns the best completed trial. With several objectives it is the
+// Best returns the best completed trial, also if the space has been narrowed since
+// and it lies outside of it (Result.OutsideSpace). With several objectives it is the
 // first of the Pareto front; Front has all. The error is of code
 // types.NotFound before a trial completed.
 func (s *Study) Best(ctx context.Context) (Result, error) {
@@ -48,7 +49,7 @@ func (s *Study) Front(ctx context.Context) ([]Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := Result{Number: t.Number, Params: t.Params, Metrics: map[string]float64{}}
+		r := Result{Number: t.Number, Params: t.Params, Metrics: map[string]float64{}, OutsideSpace: t.OutsideSpace}
 		for k, v := range t.Metrics {
 			r.Metrics[k] = float64(v)
 		}
@@ -65,6 +66,9 @@ type Result struct {
 	Value   float64
 	Params  Params
 	Metrics map[string]float64
+	// OutsideSpace says that Params are no point of the study's present space, which
+	// was changed after the trial was made.
+	OutsideSpace bool
 }
 
 // Enqueue adds points to be evaluated before the algorithm's own.

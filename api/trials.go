@@ -8,6 +8,7 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/trial/engine"
 )
 
 const (
@@ -99,8 +100,16 @@ func (s *Server) listTrials(ctx context.Context, in *listTrialsInput) (*trialsOu
 				return err
 			}
 		}
+		versions, err := engine.StoredVersions(ctx, s.cfg.Store, id)
+		if err != nil {
+			return err
+		}
 		for i := range page {
-			out.Body.Trials = append(out.Body.Trials, page[i].View(nil))
+			v := page[i].View(nil)
+			if v.OutsideSpace, err = versions.Outside(&page[i]); err != nil {
+				return err
+			}
+			out.Body.Trials = append(out.Body.Trials, v)
 		}
 		out.Body.Next = next
 		return nil

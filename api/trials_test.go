@@ -63,6 +63,39 @@ func TestListTrials(t *testing.T) {
 	}
 }
 
+// TestOutsideOfThePresentSpace: the best trial stays the best in a space that was
+// narrowed, and is marked wherever it is shown.
+func TestOutsideOfThePresentSpace(t *testing.T) {
+	f := newFixture(t)
+	f.gets(201, http.MethodPost, studies, studySpec, nil)
+	f.gets(201, http.MethodPost, studies+"/s/trials/import", `{"trials":[{"params":{"x":0.1},"state":"completed","metrics":{"loss":1}},
+		{"params":{"x":0.9},"state":"completed","metrics":{"loss":2}}]}`, nil)
+	outside := func() (out []int64) {
+		t.Helper()
+		var page types.TrialPage
+		f.gets(200, http.MethodGet, studies+"/s/trials", "", &page)
+		for _, x := range page.Trials {
+			var alone types.Trial
+			f.gets(200, http.MethodGet, fmt.Sprint(studies, "/s/trials/", x.Number), "", &alone)
+			if alone.OutsideSpace != x.OutsideSpace {
+				t.Errorf("trial %d is outside: %t in the list, %t alone", x.Number, x.OutsideSpace, alone.OutsideSpace)
+			}
+			if x.OutsideSpace {
+				out = append(out, x.Number)
+			}
+		}
+		return out
+	}
+	if got := outside(); got != nil {
+		t.Errorf("in the first space %v are outside", got)
+	}
+	var st types.Study
+	f.gets(200, http.MethodPatch, studies+"/s", `{"space":{"parameters":[{"name":"x","type":"float","low":0.5,"high":1.0}]}}`, &st)
+	if got := outside(); !slices.Equal(got, []int64{0}) || !slices.Equal(st.Best, got) {
+		t.Errorf("in the narrow space %v are outside, and the best is %v", got, st.Best)
+	}
+}
+
 func TestExport(t *testing.T) {
 	f := newFixture(t)
 	f.gets(201, http.MethodPost, studies, studySpec, nil)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest/space"
 )
 
 // View is t as a client sees it, with its attempts.
@@ -28,6 +29,20 @@ func (t *Trial) View(attempts []Attempt) types.Trial {
 			Reason: a.Reason, Exit: a.Exit, Signal: a.Signal, Node: a.Node, Dir: a.Dir, Leased: a.Leased, Ended: timePtr(a.Ended)})
 	}
 	return v
+}
+
+// Outside reports whether parameters of one version of a study's space lie outside
+// of its present one.
+func Outside(present, version *space.Space, params types.Params) (bool, error) {
+	if present == version {
+		return false, nil
+	}
+	p, err := version.FromParams(params)
+	if err != nil {
+		return false, types.Errorf(types.Internal, "the stored parameters: %w", err)
+	}
+	_, valid := present.Translate(version, p)
+	return !valid, nil
 }
 
 func timePtr(t time.Time) *time.Time {

@@ -81,4 +81,6 @@ type PipeTrial struct {
 	Number  int64            `json:"number"`
 	Params  Params           `json:"params"`
 	Metrics map[string]Float `json:"metrics,omitempty"`
+	// OutsideSpace is Trial.OutsideSpace of a best trial.
+	OutsideSpace bool `json:"outside_space,omitempty"`
 }

@@ -51,11 +51,14 @@ func (s AttemptState) Finished() bool { return s == Exited || s == Lost }
 
 // Trial is a trial as a client sees it.
 type Trial struct {
-	Number       int64            `json:"number"`
-	State        State            `json:"state"`
-	Reason       string           `json:"reason,omitempty"`
-	Params       Params           `json:"params"`
-	SpaceVersion int              `json:"space_version"`
+	Number       int64  `json:"number"`
+	State        State  `json:"state"`
+	Reason       string `json:"reason,omitempty"`
+	Params       Params `json:"params"`
+	SpaceVersion int    `json:"space_version"`
+	// OutsideSpace says that Params are no point of the study's present space, which
+	// was changed after the trial was made.
+	OutsideSpace bool             `json:"outside_space,omitempty" doc:"its params are no point of the study's present space, which was changed since"`
 	Metrics      map[string]Float `json:"metrics,omitempty"`
 	Step         *int64           `json:"step,omitempty"`
 	Origin       string           `json:"origin"`

@@ -238,6 +238,13 @@ func (e *Engine) Trial(ctx context.Context, study, number int64) (types.Trial, e
 		return types.Trial{}, err
 	}
 	v := t.View(as)
+	versions, err := StoredVersions(ctx, e.cfg.Store, study)
+	if err != nil {
+		return v, err
+	}
+	if v.OutsideSpace, err = versions.Outside(&t); err != nil {
+		return v, err
+	}
 	ds, err := e.cfg.Store.Decisions(ctx, study, number)
 	for _, d := range ds {
 		v.Decisions = append(v.Decisions, types.Stop{Step: d.Step, Kind: d.Kind, Reason: d.Reason, Time: d.Time})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
+	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
 )
 
@@ -27,6 +28,52 @@ func (e *Engine) storedView(ctx context.Context, id int64) (types.Study, error) 
 	}
 	v.Best, err = BestStored(ctx, e.cfg.Store, st)
 	return v, err
+}
+
+// Versions are the versions of a study's space as they are stored, read as far as
+// somebody asks. The zero value has none; it is for one goroutine.
+type Versions struct {
+	texts [][]byte
+	read  map[int]*space.Space
+}
+
+// StoredVersions reads those of a study.
+func StoredVersions(ctx context.Context, db store.Studies, study int64) (*Versions, error) {
+	texts, err := db.Spaces(ctx, study)
+	return &Versions{texts: texts, read: map[int]*space.Space{}}, err
+}
+
+// at is a version, from 1.
+func (v *Versions) at(version int) (*space.Space, error) {
+	if sp := v.read[version]; sp != nil {
+		return sp, nil
+	}
+	if version < 1 || version > len(v.texts) {
+		return nil, types.Errorf(types.Internal, "the space has no version %d of %d", version, len(v.texts))
+	}
+	sp, err := space.Parse(v.texts[version-1])
+	if err != nil {
+		return nil, types.Errorf(types.Internal, "version %d of the stored space: %w", version, err)
+	}
+	v.read[version] = sp
+	return sp, nil
+}
+
+// Outside reports whether a trial lies outside of the present version. Trials of the
+// present one cost nothing.
+func (v *Versions) Outside(t *trial.Trial) (bool, error) {
+	if t.SpaceVersion >= len(v.texts) { // or the study is gone
+		return false, nil
+	}
+	version, err := v.at(t.SpaceVersion)
+	if err != nil {
+		return false, err
+	}
+	present, err := v.at(len(v.texts))
+	if err != nil {
+		return false, err
+	}
+	return trial.Outside(present, version, t.Params)
 }
 
 // BestStored finds the best trials of a study in the store: one for one

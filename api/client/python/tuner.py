@@ -337,6 +337,7 @@ class FrozenTrial:
     def __init__(self, t, metrics):
         self.number, self.state = t["number"], t["state"]
         self.params, self.reason = t.get("params") or {}, t.get("reason", "")
+        self.outside_space = t.get("outside_space", False)  # of the study's present space, which was changed since
         self.metrics = {k: _number(v) for k, v in (t.get("metrics") or {}).items()}
         self.values = [self.metrics.get(m) for m in metrics]
         self.value = self.values[0]
@@ -583,7 +584,7 @@ class Study:
 
     @property
     def best_trial(self):
-        """The best completed trial."""
+        """The best completed trial, also one outside of the present space (outside_space)."""
         best = self.best_trials
         if not best:
             raise TunerError("no trial of %s has completed" % self.study_name, "not_found")

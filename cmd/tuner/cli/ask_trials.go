@@ -283,7 +283,7 @@ func (p *pipe) best(ctx context.Context) (types.PipeReply, error) {
 		if err != nil {
 			return types.PipeReply{}, err
 		}
-		reply.Trials = append(reply.Trials, types.PipeTrial{Number: n, Params: t.Params, Metrics: t.Metrics})
+		reply.Trials = append(reply.Trials, types.PipeTrial{Number: n, Params: t.Params, Metrics: t.Metrics, OutsideSpace: t.OutsideSpace})
 	}
 	return reply, nil
 }

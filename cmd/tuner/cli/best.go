@@ -36,7 +36,9 @@ func bestCommandLine(st *State, db *dbFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "best NAME",
 		Short: "Show the best trial of a study, its parameters, or its command",
-		Long: `Shows the best completed trial of a study, or the best ones with -n.
+		Long: `Shows the best completed trial of a study, or the best ones with -n. It is the
+best of all, also where the space was narrowed since and it lies outside: then this
+is said.
 
 -o prints the parameters alone, one line a trial, for use elsewhere:
   json   {"lr":0.01,"opt":"sgd"}, as in params.json
@@ -128,10 +130,17 @@ func (f *bestFlags) show(ctx context.Context, st *State, db reader, study trial.
 	if err != nil {
 		return err
 	}
+	outside, err := outsiders(spaces, trials)
+	if err != nil {
+		return err
+	}
+	if (f.cmd || f.form != "") && len(outside) > 0 { // the standard output is for a shell
+		fmt.Fprintln(st.Stderr, "tuner: "+outsideNote(outside))
+	}
 	return st.printing(func(w *bufio.Writer) error {
 		switch {
 		case f.json:
-			return f.asJSON(w, study, trials)
+			return f.asJSON(w, study, trials, outside)
 		case f.cmd || f.form != "":
 			for i := range trials {
 				line, err := f.line(ctx, db, study, spaces, &trials[i])
@@ -147,6 +156,9 @@ func (f *bestFlags) show(ctx context.Context, st *State, db reader, study trial.
 				return err
 			}
 			tableFit(w, rows, terminalWidth(st.Stdout), st.outStyle())
+			if len(outside) > 0 {
+				fmt.Fprintln(w, "note: "+outsideNote(outside))
+			}
 			return nil
 		}
 		for i := range trials {
@@ -156,16 +168,56 @@ func (f *bestFlags) show(ctx context.Context, st *State, db reader, study trial.
 				return err
 			}
 			fmt.Fprintf(w, "%s (trial %d)\n", valuesText(study.Spec.Objectives, t.Metrics), t.Number)
+			if slices.Contains(outside, t.Number) {
+				fmt.Fprintln(w, outsideLine)
+			}
 			table(w, paramRows(sp, t.Params))
 		}
 		return nil
 	})
 }
 
-func (f *bestFlags) asJSON(w *bufio.Writer, study trial.Study, trials []trial.Trial) error {
+// outsideLine is said below a trial whose parameters the space of its study has no
+// more.
+const outsideLine = "  outside of the present space, which was changed after this trial"
+
+// outsideNote is the same of several trials.
+func outsideNote(numbers []int64) string {
+	if len(numbers) == 1 {
+		return fmt.Sprintf("trial %d lies outside of the present space, which was changed after it", numbers[0])
+	}
+	return fmt.Sprintf("the trials %s lie outside of the present space, which was changed after them", joinNumbers(numbers))
+}
+
+// outsiders are the numbers of the trials that lie outside of the present space.
+func outsiders(spaces []*space.Space, trials []trial.Trial) ([]int64, error) {
+	var out []int64
+	for i := range trials {
+		outside, err := isOutside(spaces, &trials[i])
+		if err != nil {
+			return nil, err
+		}
+		if outside {
+			out = append(out, trials[i].Number)
+		}
+	}
+	return out, nil
+}
+
+// isOutside reports whether a trial lies outside of the present space.
+func isOutside(spaces []*space.Space, t *trial.Trial) (bool, error) {
+	sp, err := versionOf(spaces, t.Number, t.SpaceVersion)
+	if err != nil {
+		return false, err
+	}
+	return trial.Outside(spaces[len(spaces)-1], sp, t.Params)
+}
+
+func (f *bestFlags) asJSON(w *bufio.Writer, study trial.Study, trials []trial.Trial, outside []int64) error {
 	views := make([]types.Trial, len(trials))
 	for i := range trials {
 		views[i] = trials[i].View(nil)
+		views[i].OutsideSpace = slices.Contains(outside, views[i].Number)
 	}
 	if f.n == 0 && len(study.Spec.Objectives) == 1 {
 		return writeJSON(w, views[0])

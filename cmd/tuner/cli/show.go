@@ -102,6 +102,13 @@ func showStudy(ctx context.Context, w *bufio.Writer, st *State, f *dbFlags, db r
 			return err
 		}
 		fmt.Fprintf(w, "best  %s (trial %d)\n", valuesText(spec.Objectives, t.Metrics), n)
+		outside, err := isOutside(spaces, &t)
+		if err != nil {
+			return err
+		}
+		if outside {
+			fmt.Fprintln(w, outsideLine)
+		}
 		table(w, paramRows(sp, t.Params))
 	}
 	fmt.Fprintln(w)

@@ -64,6 +64,9 @@ func showTrial(ctx context.Context, w *bufio.Writer, st *State, db reader, study
 	if err != nil {
 		return err
 	}
+	if d.OutsideSpace, err = isOutside(spaces, &t); err != nil {
+		return err
+	}
 	if d.Expected, err = expect(ctx, db, study, sp, &d.Trial); err != nil {
 		return err
 	}
@@ -83,6 +86,9 @@ func printTrial(ctx context.Context, w *bufio.Writer, st *State, db reader, stud
 	fmt.Fprintf(w, "%s · %s\n", s.bold(fmt.Sprintf("%s trial %d", d.Study, d.Number)), s.state(d.State))
 	if d.Reason != "" {
 		fmt.Fprintln(w, printable(d.Reason))
+	}
+	if d.OutsideSpace {
+		fmt.Fprintln(w, strings.TrimSpace(outsideLine))
 	}
 	for _, x := range d.Decisions {
 		if x.Reason != d.Reason {

@@ -168,11 +168,14 @@ func (r *sweepRun) moreTrials(name string) [2]string {
 
 // bestTrial describes one of the best trials.
 func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) error {
-	t, sp, err := r.stored(ctx, n)
+	t, sp, outside, err := r.stored(ctx, n)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(b, "best: %s (trial %d)\n", valuesText(r.study.Spec.Objectives, t.Metrics), n)
+	if outside {
+		b.WriteString(outsideLine + "\n")
+	}
 	table(b, paramRows(sp, t.Params))
 	if c := t.Basis.Copy; c != nil {
 		fmt.Fprintf(b, "  since step %d, when it went on from trial %d (tuner show %s %d)\n", c.Step, c.Of, quoted(r.study.Spec.Name), n)
@@ -185,22 +188,26 @@ func (r *sweepRun) bestTrial(ctx context.Context, b *strings.Builder, n int64) e
 	return nil
 }
 
-// stored is a trial with the space that it belongs to.
-func (r *sweepRun) stored(ctx context.Context, number int64) (t trial.Trial, sp *space.Space, err error) {
+// stored is a trial with the space that it belongs to, and whether it lies outside
+// of the present one.
+func (r *sweepRun) stored(ctx context.Context, number int64) (t trial.Trial, sp *space.Space, outside bool, err error) {
 	if t, err = r.at.reader.Trial(ctx, r.study.ID, number); err != nil {
-		return t, nil, err
+		return t, nil, false, err
 	}
 	spaces, err := spacesOf(ctx, r.at.reader, r.study.ID)
 	if err != nil {
-		return t, nil, err
+		return t, nil, false, err
 	}
-	sp, err = versionOf(spaces, number, t.SpaceVersion)
-	return t, sp, err
+	if sp, err = versionOf(spaces, number, t.SpaceVersion); err != nil {
+		return t, nil, false, err
+	}
+	outside, err = isOutside(spaces, &t)
+	return t, sp, outside, err
 }
 
 // bestCommand is the copy-paste command of a trial.
 func (r *sweepRun) bestCommand(ctx context.Context, number int64) (string, error) {
-	t, sp, err := r.stored(ctx, number)
+	t, sp, _, err := r.stored(ctx, number)
 	if err != nil {
 		return "", err
 	}

@@ -355,5 +355,8 @@ func (v *sweepView) update() {
 	if t.Started != nil {
 		b.Took = took(&t, v.st.now())
 	}
+	if t.OutsideSpace {
+		b.Note = "outside of the present space"
+	}
 	v.view.Best = b
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,22 +121,28 @@ func listTrials(ctx context.Context, st *State, flags *dbFlags, db reader, study
 		return err
 	}
 	return st.printing(func(w *bufio.Writer) error {
+		spaces, err := spacesOf(ctx, db, study.ID)
+		if err != nil {
+			return err
+		}
 		if f.json {
+			outside, err := outsiders(spaces, page)
+			if err != nil {
+				return err
+			}
 			out := struct {
 				Trials []types.Trial `json:"trials"`
 				Next   string        `json:"next,omitempty"`
 			}{Trials: []types.Trial{}, Next: next}
 			for i := range page {
-				out.Trials = append(out.Trials, page[i].View(nil))
+				v := page[i].View(nil)
+				v.OutsideSpace = slices.Contains(outside, v.Number)
+				out.Trials = append(out.Trials, v)
 			}
 			return writeJSON(w, out)
 		}
 		if len(page) == 0 {
 			_, err := fmt.Fprintln(w, emptyPage(study, f))
-			return err
-		}
-		spaces, err := spacesOf(ctx, db, study.ID)
-		if err != nil {
 			return err
 		}
 		rows, err := trialRows(ctx, st.now(), db, study, spaces, page)

@@ -169,7 +169,7 @@ func table(v *View) []line {
 		rows = append(rows, row{label: "running", cells: fixed(r.Number, r.Step, r.Value, duration(r.Elapsed)), params: point(&r.Point), note: r.Note})
 	}
 	if b := v.Best; b != nil {
-		rows = append([]row{{label: "best", best: true, cells: fixed(b.Number, b.Step, &b.Value, duration(b.Took)), params: point(&b.Point)}}, rows...)
+		rows = append([]row{{label: "best", best: true, cells: fixed(b.Number, b.Step, &b.Value, duration(b.Took)), params: point(&b.Point), note: b.Note}}, rows...)
 	}
 	header := row{header: true, cells: [4]string{"trial", "step", v.Objective.Metric, "time"}, params: names}
 	return layout(append([]row{header}, rows...), len(names))

@@ -55,6 +55,7 @@ type Best struct {
 	Step   *int64
 	Value  float64
 	Took   time.Duration
+	Note   string // in words, short; may be empty
 }
 
 // Ended is a trial that ended without completing.
