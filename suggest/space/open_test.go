@@ -35,7 +35,7 @@ func TestOpenSpacesReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := closed.Diff(s); len(d) != 2 || !strings.Contains(strings.Join(d, "\n"), "open: false → true") {
+	if d := closed.Diff(s, nil); len(d) != 2 || !strings.Contains(strings.Join(d, "\n"), "open: false → true") {
 		t.Errorf("the difference is %q", d)
 	}
 }

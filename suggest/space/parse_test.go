@@ -32,7 +32,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil || again.String() != s.String() {
 			t.Fatalf("%s is read back as %s, %v", s, again, err)
 		}
-		if d := s.Diff(again); d != nil {
+		if d := s.Diff(again, nil); d != nil {
 			t.Fatalf("%s differs from itself: %q", s, d)
 		}
 		r := source(1)

@@ -166,7 +166,7 @@ func TestJSONRoundTrip(t *testing.T) {
 		if d := cmp.Diff(s.params, again.params); d != "" {
 			t.Fatalf("other parameters: %s", d)
 		}
-		if d := s.Diff(again); d != nil {
+		if d := s.Diff(again, nil); d != nil {
 			t.Fatalf("differences: %q", d)
 		}
 	})

@@ -31,25 +31,35 @@ func (s *Space) Translate(from *Space, p Point) (q Point, ok bool) {
 	return q, true
 }
 
+// ConditionForm writes a condition for people; params are those of its space.
+type ConditionForm func(c Condition, params []Parameter) string
+
 // Diff describes in lines how to differs from s; it is empty if they are
 // equal. Lines are "lr: low 1e-05 → 1e-06", "+ batch: int 16 to 512" and
-// "- act: categorical "relu", "tanh"".
-func (s *Space) Diff(to *Space) []string {
+// "- act: categorical "relu", "tanh"". Conditions are written by form; nil is their
+// canonical JSON.
+func (s *Space) Diff(to *Space, form ConditionForm) []string {
+	if form == nil {
+		form = canonicalCondition
+	}
 	var lines []string
 	for i := range s.params {
 		p := &s.params[i]
 		j := to.Index(p.Name)
 		if j < 0 {
-			lines = append(lines, "- "+p.summary())
+			lines = append(lines, "- "+p.summaryWhen(form, s.params))
 			continue
 		}
 		for _, d := range p.diff(&to.params[j]) {
 			lines = append(lines, p.Name+": "+d)
 		}
+		if a, b := whenDiff(p.When, to.params[j].When, s.params, to.params, form); a != b {
+			lines = append(lines, p.Name+": when "+a+" → "+b)
+		}
 	}
 	for j := range to.params {
 		if q := &to.params[j]; s.Index(q.Name) < 0 {
-			lines = append(lines, "+ "+q.summary())
+			lines = append(lines, "+ "+q.summaryWhen(form, to.params))
 		}
 	}
 	a, b := s.Constraints(), to.Constraints()
@@ -63,7 +73,7 @@ func (s *Space) Diff(to *Space) []string {
 	return lines
 }
 
-// summary is the parameter in one line.
+// summary is the parameter in one line, without its condition.
 func (p *Parameter) summary() string {
 	line := p.Name + ": " + string(p.Kind)
 	if p.Numeric() {
@@ -76,9 +86,6 @@ func (p *Parameter) summary() string {
 		}
 	} else {
 		line += " " + p.choiceTexts()
-	}
-	if p.When != nil {
-		line += " when " + string(appendCondition(nil, p.When))
 	}
 	return line
 }
@@ -107,7 +114,6 @@ func (p *Parameter) diff(q *Parameter) []string {
 		{"default", orNone(p.Default), orNone(q.Default)},
 		{"prior", p.Prior.summary(), q.Prior.summary()},
 		{"grid", gridText(p.Grid), gridText(q.Grid)},
-		{"when", whenText(p.When), whenText(q.When)},
 		{"dynamic", strconv.FormatBool(p.Dynamic), strconv.FormatBool(q.Dynamic)},
 	} {
 		if f.a != f.b {
@@ -145,11 +151,30 @@ func gridText(n int) string {
 	return fmt.Sprint(n)
 }
 
-func whenText(c Condition) string {
-	if c == nil {
-		return "always"
+func canonicalCondition(c Condition, _ []Parameter) string { return string(appendCondition(nil, c)) }
+
+// summaryWhen is the summary with the condition.
+func (p *Parameter) summaryWhen(form ConditionForm, params []Parameter) string {
+	if p.When == nil {
+		return p.summary()
 	}
-	return string(appendCondition(nil, c))
+	return p.summary() + " when " + form(p.When, params)
+}
+
+// whenDiff writes two conditions, which are equal if the texts are. Two that only
+// look alike, such as of the choices "1" and 1, are written as JSON.
+func whenDiff(a, b Condition, from, to []Parameter, form ConditionForm) (was, is string) {
+	write := func(c Condition, params []Parameter, form ConditionForm) string {
+		if c == nil {
+			return "always"
+		}
+		return form(c, params)
+	}
+	jsonA, jsonB := write(a, from, canonicalCondition), write(b, to, canonicalCondition)
+	if was, is = write(a, from, form), write(b, to, form); jsonA == jsonB || was == is {
+		return jsonA, jsonB
+	}
+	return was, is
 }
 
 // listDiff names what is only in a and only in b, counting repetitions.

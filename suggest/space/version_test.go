@@ -28,20 +28,44 @@ func TestDiff(t *testing.T) {
 		`+ k: constant "x" when {"param":"b","in":[true]}`,
 		"- constraint lr * n < 1", "- constraint n > 1", "+ constraint lr < 0.5",
 	}
-	if d := cmp.Diff(want, from.Diff(to)); d != "" {
+	if d := cmp.Diff(want, from.Diff(to, nil)); d != "" {
 		t.Error(d)
 	}
-	if d := from.Diff(from); d != nil {
+	if d := from.Diff(from, nil); d != nil {
 		t.Errorf("a space differs from itself: %q", d)
 	}
 	a, b := integer("a", 1, 2), float("b", 0.0, 1.0)
-	if d := mustNew(t, []Parameter{a, b}).Diff(mustNew(t, []Parameter{b, a})); !cmp.Equal(d, []string{"the order of the parameters or constraints differs"}) {
+	if d := mustNew(t, []Parameter{a, b}).Diff(mustNew(t, []Parameter{b, a}), nil); !cmp.Equal(d, []string{"the order of the parameters or constraints differs"}) {
 		t.Errorf("%q", d)
 	}
-	if d := mustNew(t, []Parameter{a}).Diff(mustNew(t, []Parameter{choices(Ordinal, "a", 1, 2)})); !cmp.Equal(d, []string{
+	if d := mustNew(t, []Parameter{a}).Diff(mustNew(t, []Parameter{choices(Ordinal, "a", 1, 2)}), nil); !cmp.Equal(d, []string{
 		"a: type int → ordinal", "a: low 1 → none", "a: high 2 → none", "a: scale linear → none", "a: choices none → 1, 2",
 	}) {
 		t.Errorf("%q", d)
+	}
+}
+
+// TestDiffOfConditions writes them as it is told, and as JSON where that hides what
+// differs.
+func TestDiffOfConditions(t *testing.T) {
+	of := func(v Value) *Space {
+		return mustNew(t, []Parameter{choices(Categorical, "o", "1", 1, "b"), when(float("x", 0.0, 1.0), In{"o", []Value{v}})})
+	}
+	form := func(c Condition, params []Parameter) string {
+		return "o is " + params[0].Text(c.(In).Values[0])
+	}
+	for _, test := range []struct {
+		to   *Space
+		want []string
+	}{
+		{of("b"), []string{"x: when o is 1 → o is b"}},
+		{of(1), []string{`x: when {"param":"o","in":["1"]} → {"param":"o","in":[1]}`}},
+		{of("1"), nil},
+		{mustNew(t, []Parameter{choices(Categorical, "o", "1", 1, "b")}), []string{"- x: float 0.0 to 1.0 when o is 1"}},
+	} {
+		if d := cmp.Diff(test.want, of("1").Diff(test.to, form)); d != "" {
+			t.Error(d)
+		}
 	}
 }
 

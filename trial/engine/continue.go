@@ -12,6 +12,7 @@ import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/store"
 	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/suggest/space/grammar"
 	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/earlystop"
 )
@@ -130,7 +131,7 @@ func (e *Engine) merge(ctx context.Context, old, spec types.StudySpec) (c contin
 		if err != nil {
 			return c, err
 		}
-		if d := sp.Diff(wanted); len(d) > 0 {
+		if d := sp.Diff(wanted, grammar.ConditionForm); len(d) > 0 {
 			c.next, c.spec.Space = wanted, wanted.AppendJSON(nil)
 			sp = wanted
 			if !spec.Extend {

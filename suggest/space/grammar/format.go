@@ -90,15 +90,7 @@ func shortForm(p *space.Parameter, params []space.Parameter) string {
 	if p.Default != nil {
 		s.WriteString(":default=" + p.Text(p.Default))
 	}
-	switch c := p.When.(type) {
-	case nil:
-	case space.And:
-		for _, k := range c {
-			s.WriteString("@" + ConditionText(k, params))
-		}
-	default:
-		s.WriteString("@" + ConditionText(c, params))
-	}
+	s.WriteString(ConditionForm(p.When, params))
 	return s.String()
 }
 

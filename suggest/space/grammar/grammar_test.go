@@ -510,3 +510,18 @@ func FuzzParse(f *testing.F) {
 		checkStable(t, []string{a, b, c})
 	})
 }
+
+func TestConditionForm(t *testing.T) {
+	a, n := space.In{Param: "o", Values: []space.Value{"a"}}, space.Range{Param: "n", Lo: int64(2)}
+	for _, test := range []struct {
+		c    space.Condition
+		want string
+	}{
+		{nil, ""}, {a, "@o=a"}, {space.NotIn{Param: "o", Values: []space.Value{"a", "b"}}, "@o!=a,b"}, {space.And{a, n}, "@o=a@n=2.."},
+		{space.Or{a, n}, "o=a or n=2.."}, {space.And{a, space.Not{Of: n}}, "o=a and not (n=2..)"},
+	} {
+		if got := ConditionForm(test.c, nil); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}

@@ -199,6 +199,30 @@ func ConditionText(c space.Condition, params []space.Parameter) string {
 	return ""
 }
 
+// ConditionForm is a condition as it is typed behind a parameter, such as
+// @opt=sgd@layers=2.., or in words where the grammar has no form for it; "" for nil.
+func ConditionForm(c space.Condition, params []space.Parameter) string {
+	var form strings.Builder
+	switch c := c.(type) {
+	case nil:
+		return ""
+	case space.And:
+		for _, k := range c {
+			switch k.(type) {
+			case space.In, space.NotIn, space.Range:
+				form.WriteString("@" + ConditionText(k, params))
+			default:
+				return ConditionText(c, params)
+			}
+		}
+	case space.Or, space.Not:
+		return ConditionText(c, params)
+	default:
+		return "@" + ConditionText(c, params)
+	}
+	return form.String()
+}
+
 func texts(name string, values []space.Value, params []space.Parameter) string {
 	out := make([]string, len(values))
 	for i, v := range values {
