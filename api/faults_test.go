@@ -42,7 +42,11 @@ func TestFaultsOfRequests(t *testing.T) {
 		"no number in the path": {http.MethodGet, "/s/trials/first", "", http.StatusUnprocessableEntity, "number", `it is "first", and has to be an integer from 0`, docHint},
 		"query":                 {http.MethodGet, "?limt=3", "", http.StatusUnprocessableEntity, "limt", "there is no such query parameter", "did you mean limit? Known are after, limit"},
 		"state":                 {http.MethodGet, "/s/trials?state=done", "", http.StatusUnprocessableEntity, "state[0]", `it is "done", and has to be one of queued, running, paused, completed, pruned, failed, infeasible, cancelled`, docHint},
-		"no change":             {http.MethodPatch, "/s", "{}", http.StatusUnprocessableEntity, "", "the request changes nothing", "give state: active, paused or stopped; or budget, parallelism, require or space"},
+		"out of range": {http.MethodPost, "/s/trials", `{"points":[{"x":0.5},{"x":7}]}`, http.StatusUnprocessableEntity, "points[1].x",
+			"it is 7, which is above the high end 1.0", "x has 0.0 .. 1.0"},
+		"imported out of range": {http.MethodPost, "/s/trials/import", `{"trials":[{"params":{"x":-1.5},"state":"failed"}]}`, http.StatusUnprocessableEntity,
+			"trials[0].x", "it is -1.5, which is below the low end 0.0", "x has 0.0 .. 1.0"},
+		"no change": {http.MethodPatch, "/s", "{}", http.StatusUnprocessableEntity, "", "the request changes nothing", "give state: active, paused or stopped; or budget, parallelism, require or space"},
 	} {
 		p := f.refuses(c.status, types.Invalid, c.method, studies+c.path, c.body, nil)
 		if p.Field != c.field || p.Detail != c.says || p.Remedy != c.to {

@@ -141,7 +141,7 @@ func (c *condCompiler) values(name string, values []Value) ([]Value, int) {
 		w, ok := newDim(p).take(v)
 		switch {
 		case !ok:
-			c.faults.add(fault(c.field, "the condition on %s can never be met by %s: %s", name, literal(v), p.refuse(normal(v))))
+			c.faults.add(fault(c.field, "the condition on %s can never be met by %s: %s", name, literal(v), p.refuse(normal(v))).WithRemedy("%s", p.wanted()))
 		case !slices.Contains(out, w):
 			out = append(out, w)
 		}

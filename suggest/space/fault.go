@@ -70,3 +70,46 @@ func choiceList(p *Parameter) string {
 	}
 	return literals(vs)
 }
+
+// refused is the error for v, which is no value of p, and says which are.
+func (p *Parameter) refused(field string, v Value) *types.Error {
+	return fault(field, "%s", p.refuse(v)).WithRemedy("%s", p.wanted())
+}
+
+// wanted says which values p takes, behind a sentence of refuse.
+func (p *Parameter) wanted() string {
+	if !p.Numeric() {
+		return "give one of them"
+	}
+	text := p.Name + " has " + literal(p.Low) + " .. " + literal(p.High)
+	if p.Step != nil {
+		text += " step " + literal(p.Step)
+	}
+	return text
+}
+
+// refuse says why v is no value of p.
+func (p *Parameter) refuse(v Value) string {
+	d := p.compiled()
+	if d.choices != nil {
+		return "it is " + literal(v) + ", which is none of the choices " + choiceList(p)
+	}
+	_, isInt := v.(int64)
+	_, isFloat := v.(float64)
+	switch {
+	case p.Kind == Int && !isInt:
+		return "it is " + literal(v) + ", which is no whole number"
+	case p.Kind == Float && !isFloat && !isInt, isFloat && !isValue(v):
+		return "it is " + literal(v) + ", which is no number"
+	}
+	if c, _ := compareNumbers(v, p.Low); c < 0 {
+		return "it is " + literal(v) + ", which is below the low end " + literal(p.Low)
+	}
+	if c, _ := compareNumbers(v, p.High); c > 0 {
+		return "it is " + literal(v) + ", which is above the high end " + literal(p.High)
+	}
+	if p.Kind == Float && isInt {
+		return "it is " + literal(v) + ", a whole number, where a float is needed"
+	}
+	return "it is " + literal(v) + ", which is off the step " + literal(p.Step) + " from " + literal(p.Low)
+}

@@ -183,7 +183,7 @@ func (p *Parameter) check(v Value) *types.Error {
 	if d.contains(v) {
 		return nil
 	}
-	return fault("params."+p.Name, "%s", p.refuse(v))
+	return p.refused("params."+p.Name, v)
 }
 
 // Text is what a command sees of v: the text of a choice, the decimal of an
@@ -211,5 +211,5 @@ func (p *Parameter) ParseText(text string) (Value, error) {
 	if w, ok := d.take(v); ok {
 		return w, nil
 	}
-	return nil, fault("params."+p.Name, "%s", p.refuse(v))
+	return nil, p.refused("params."+p.Name, v)
 }

@@ -282,7 +282,7 @@ func (s *Space) FromParams(q types.Params) (Point, error) {
 		}
 		v, ok := s.params[i].dim.take(par.Value)
 		if !ok {
-			f.add(fault("params."+par.Name, "%s", s.params[i].refuse(normal(par.Value))))
+			f.add(s.params[i].refused("params."+par.Name, normal(par.Value)))
 			continue
 		}
 		p[i] = v

@@ -257,9 +257,10 @@ func TestFromParamsRefuses(t *testing.T) {
 		{args("n", "1"), `params.n: it is "1", which is no whole number`},
 		{args("m", 0.31), "params.m: it is 0.31, which is off the step 0.3 from 0.0"},
 		{args("m", math.NaN()), "params.m: it is NaN, which is no number"},
-		{args("opt", "rms"), `params.opt: it is "rms", which is none of the choices "sgd", "adam", "lbfgs"`},
+		{args("opt", "rms"), `params.opt: it is "rms", which is none of the choices "sgd", "adam", "lbfgs"; give one of them`},
 		{args("nesterov", int64(1)), "params.nesterov: it is 1, which is none of the choices false, true"},
-		{args("n", int64(9), "m", 1.2), "params: 2 faults\nparams.n: it is 9, which is above the high end 2\nparams.m: it is 1.2, which is above the high end 0.9"},
+		{args("n", int64(9), "m", 1.2), "params: 2 faults\nparams.n: it is 9, which is above the high end 2; n has 1 .. 2\n" +
+			"params.m: it is 1.2, which is above the high end 0.9; m has 0.0 .. 0.9 step 0.3"},
 	}
 	for _, test := range tests {
 		_, err := s.FromParams(test.params)
@@ -302,7 +303,7 @@ func TestValidateRefuses(t *testing.T) {
 	if err := s.Param(0).Check(int64(8)); err != nil {
 		t.Error(err)
 	}
-	if err := s.Param(0).Check(int64(0)); err == nil || err.Error() != "params.n: it is 0, which is below the low end 1" {
+	if err := s.Param(0).Check(int64(0)); err == nil || err.Error() != "params.n: it is 0, which is below the low end 1; n has 1 .. 8" {
 		t.Errorf("%v", err)
 	}
 }

@@ -319,7 +319,7 @@ func checkDefault(p *Parameter, field string, f *faults) {
 		p.Default = v
 		return
 	}
-	f.add(fault(field+".default", "%s", p.refuse(p.Default)))
+	f.add(p.refused(field+".default", p.Default))
 }
 
 // take turns v into the value of the parameter that it equals: an int64 into a
@@ -355,30 +355,4 @@ func (d *dim) take(v Value) (Value, bool) {
 		}
 	}
 	return v, d.contains(v)
-}
-
-// refuse says why v is no value of p.
-func (p *Parameter) refuse(v Value) string {
-	d := p.compiled()
-	if d.choices != nil {
-		return "it is " + literal(v) + ", which is none of the choices " + choiceList(p)
-	}
-	_, isInt := v.(int64)
-	_, isFloat := v.(float64)
-	switch {
-	case p.Kind == Int && !isInt:
-		return "it is " + literal(v) + ", which is no whole number"
-	case p.Kind == Float && !isFloat && !isInt, isFloat && !isValue(v):
-		return "it is " + literal(v) + ", which is no number"
-	}
-	if c, _ := compareNumbers(v, p.Low); c < 0 {
-		return "it is " + literal(v) + ", which is below the low end " + literal(p.Low)
-	}
-	if c, _ := compareNumbers(v, p.High); c > 0 {
-		return "it is " + literal(v) + ", which is above the high end " + literal(p.High)
-	}
-	if p.Kind == Float && isInt {
-		return "it is " + literal(v) + ", a whole number, where a float is needed"
-	}
-	return "it is " + literal(v) + ", which is off the step " + literal(p.Step) + " from " + literal(p.Low)
 }

@@ -429,7 +429,7 @@ func TestPoint(t *testing.T) {
 		{arg: "x=1", err: "params.x: the space has no parameter x; it has lr, hidden, opt, s"},
 		{arg: "lr=1e-3,hidden=7,opt=x", err: "2 faults\nparams.hidden: it is 7, which is below the low end 8; hidden has 8 .. 128\nparams.opt: x is none of the choices; opt has sgd, adam"},
 		{arg: `{"lr":`, err: "is no point"},
-		{arg: `{"lr":7}`, err: "params.lr: it is 7, which is above the high end 0.1; lr has 1e-5 .. 0.1"},
+		{arg: `{"lr":7}`, err: "params.lr: it is 7, which is above the high end 0.1; lr has 1e-05 .. 0.1"},
 	} {
 		got, err := Point(s, tt.arg)
 		if tt.err == "" {

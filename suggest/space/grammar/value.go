@@ -96,20 +96,6 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// withValues adds what a parameter may be to an error about its value.
-func withValues(s *space.Space, err error) error {
-	e, ok := errors.AsType[*types.Error](err)
-	if !ok || e.Remedy != "" {
-		return err
-	}
-	name, found := strings.CutPrefix(e.Field, "params.")
-	if i := s.Index(name); found && i >= 0 {
-		named := *e
-		return named.WithRemedy("%s has %s", name, valuesOf(s.Param(i), 200))
-	}
-	return err
-}
-
 // Assignment is one name=text of a point that a user gave.
 type Assignment struct{ Name, Text string }
 
@@ -143,7 +129,7 @@ func Point(s *space.Space, arg string) (types.Params, error) {
 		}
 		p, err := s.FromParams(params)
 		if err != nil {
-			return nil, withValues(s, err)
+			return nil, err
 		}
 		return s.Params(p), nil
 	}
