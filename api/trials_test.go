@@ -68,7 +68,7 @@ func TestListTrials(t *testing.T) {
 func TestOutsideOfThePresentSpace(t *testing.T) {
 	f := newFixture(t)
 	f.gets(201, http.MethodPost, studies, studySpec, nil)
-	f.gets(201, http.MethodPost, studies+"/s/trials/import", `{"trials":[{"params":{"x":0.1},"state":"completed","metrics":{"loss":1}},
+	f.gets(201, http.MethodPost, studies+"/s/trials/import", `{"trials":[{"params":{"x":0.1},"metrics":{"loss":1}},
 		{"params":{"x":0.9},"state":"completed","metrics":{"loss":2}}]}`, nil)
 	outside := func() (out []int64) {
 		t.Helper()

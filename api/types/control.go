@@ -49,8 +49,9 @@ type ControlRequest struct {
 
 // FinishedTrial is a result from elsewhere.
 type FinishedTrial struct {
-	Params  Params           `json:"params"`
-	State   State            `json:"state"`
+	Params Params `json:"params"`
+	// State is "" for Completed, where the objectives are in Metrics.
+	State   State            `json:"state,omitempty" doc:"completed, pruned, failed, infeasible or cancelled; absent: completed, with the objectives in metrics"`
 	Metrics map[string]Float `json:"metrics,omitempty"`
 	Reason  string           `json:"reason,omitempty"`
 }

@@ -172,16 +172,21 @@ func (s *study) enqueuePoints(tx *txn, points []types.Params) error {
 // importTrials adds results from elsewhere, all or none.
 func (s *study) importTrials(tx *txn, ts []types.FinishedTrial) error {
 	ps := make([]space.Point, len(ts))
-	for i, t := range ts {
+	ts = slices.Clone(ts)
+	for i := range ts {
+		t, needs := &ts[i], "a completed trial needs"
 		p, err := s.st.Space.FromParams(t.Params)
 		if err == nil {
 			err = s.st.Space.Validate(p)
+		}
+		if err == nil && t.State == "" {
+			t.State, needs = types.Completed, "a trial without a state is completed, and needs"
 		}
 		if err == nil && !t.State.Finished() {
 			err = types.Errorf(types.Invalid, "%q is no final state", t.State).WithField("state").WithRemedy("use completed, pruned, failed, infeasible or cancelled")
 		}
 		if err == nil && t.State == types.Completed {
-			err = s.checkCompleted(t)
+			err = s.checkMetrics(t.Metrics, needs)
 		}
 		if err != nil {
 			return within(err, fmt.Sprintf("trials[%d]", i))
@@ -195,12 +200,14 @@ func (s *study) importTrials(tx *txn, ts []types.FinishedTrial) error {
 	return nil
 }
 
-func (s *study) checkCompleted(t types.FinishedTrial) error {
+// checkMetrics makes sure that a completed trial has its objectives; needs begins
+// the sentence.
+func (s *study) checkMetrics(metrics map[string]types.Float, needs string) error {
 	for _, o := range s.st.Spec.Objectives {
-		v, ok := t.Metrics[o.Metric]
+		v, ok := metrics[o.Metric]
 		switch {
 		case !ok:
-			return types.Errorf(types.Invalid, "a completed trial needs the metric %s", o.Metric).WithRemedy("give it in metrics, or the trial the state that it has without")
+			return types.Errorf(types.Invalid, "%s the metric %s", needs, o.Metric).WithRemedy("give it in metrics, or the trial the state that it has without")
 		case math.IsNaN(float64(v)) || math.IsInf(float64(v), 0):
 			return types.Errorf(types.Invalid, "%s of a completed trial is %v", o.Metric, float64(v)).WithRemedy("import it as infeasible")
 		}
