@@ -90,44 +90,53 @@ func TestFullDiskUnderTheTrials(t *testing.T) {
 	l.quiet()
 }
 
-// A trial that ends badly on a full disk, or well without its metric, is run again
+// A trial that ends badly on a full disk, or well without its metric or with one
+// whose later values may not have been written any more, is run again
 // also if nobody looked then and there is room when the next sweep finds it.
 // Folders in the place of files stand for a full disk: when a real one was found to
 // be full nobody here could tell.
 func TestFullDiskWhileNobodyLooked(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	s := l.begin(2, `echo begun
+	s := l.begin(3, `echo begun
+		[ $TUNER_TRIAL$TUNER_ATTEMPT != 21 ] || echo v=99
 		until [ -e go ]; do sleep 0.01; done
 		[ $TUNER_ATTEMPT = 1 ] || { echo v=$1; exit; }
 		cd "$TUNER_TRIAL_DIR/1"; mkdir -p .room/full
 		[ $TUNER_TRIAL = 1 ] || mkdir -p exit.json.tmp/full
-		exit $((7 * TUNER_TRIAL))`)
-	s.shows("trial 0 running")
-	s.shows("trial 1 running")
-	l.written(2)
+		exit $((7 * (TUNER_TRIAL == 1)))`, "-j", "3")
+	for i := range 3 {
+		s.shows(fmt.Sprintf("trial %d running", i))
+	}
+	l.written(3)
 	s.signal(syscall.SIGHUP)
 	s.exits(130)
 	l.goOn()
 	study := filepath.Join(l.trials, "default", l.study)
-	for path, text := range map[string]string{".agents/0/supervisor.log": "trying on", "1/1/exit.json": "7"} {
-		waitUntil(t, text+" in "+path, func() bool {
+	for path, text := range map[string][]string{".agents/0/supervisor.log": {`trying on" dir=` + study + "/0/1 ", `trying on" dir=` + study + "/2/1 "}, "1/1/exit.json": {"7"}} {
+		waitUntil(t, fmt.Sprint(text, " in ", path), func() bool {
 			b, err := os.ReadFile(filepath.Join(study, path))
-			return err == nil && strings.Contains(string(b), text)
+			return err == nil && !slices.ContainsFunc(text, func(part string) bool { return !strings.Contains(string(b), part) })
 		})
 	}
-	for _, path := range []string{"0/1/exit.json.tmp", "0/1/.room", "1/1/.room"} {
+	for _, path := range []string{"0/1/exit.json.tmp", "0/1/.room", "1/1/.room", "2/1/exit.json.tmp", "2/1/.room"} {
 		if err := os.RemoveAll(filepath.Join(study, path)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	out := l.run(l.command("sweep", "--dir", l.trials, "--name", l.study, "-n", "2")).exits(0)
+	out := l.run(l.command("sweep", "--dir", l.trials, "--name", l.study, "-n", "3")).exits(0)
 	l.look(func(db store.Store, study int64, tr trial.Trial) {
 		as, err := db.Attempts(t.Context(), study, tr.Number)
-		if err != nil || len(as) != 2 || tr.State != types.Completed || !strings.Contains(as[0].Reason, "was full when it ended") {
+		if err != nil || len(as) != 2 || tr.State != types.Completed || tr.Metrics["v"] == 99 || !strings.Contains(as[0].Reason, "was full when it ended") {
 			t.Errorf("trial %d is %s after attempts %+v, %v\n%s", tr.Number, tr.State, as, err, out)
 		}
 	})
+	for _, path := range []string{"0/1/exit.json", "2/1/exit.json"} { // tried on, now that there is room
+		waitUntil(t, path, func() bool {
+			_, err := os.Stat(filepath.Join(study, path))
+			return err == nil
+		})
+	}
 }
 
 // A limit on the size of files is met in the same way as a full disk. It is the

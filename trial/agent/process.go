@@ -249,6 +249,8 @@ func (p *Processes) finish(spec executor.Spec, out *processOutput, st executor.S
 					}
 				}
 			}
+		} else if st.NoRoom { // the value that was read last may be no more than an older one
+			req.Outcome, req.Reason = types.OutcomeFailed, "its last lines may not have been written"
 		}
 		p.buffers(out, st)
 	}
