@@ -254,6 +254,10 @@ class Studies(WithServer):
         with self.assertRaisesRegex(tuner.TunerError, "not open"):
             t.suggest_float("y", 0, 1)
         study.tell(t, 1)
+        self.assertFalse(study.best_trial.outside_space)
+        space["parameters"][0]["low"] = 0.5
+        study._server.persist("PATCH", study._path, {"space": space}, patience=10)
+        self.assertTrue(study.best_trial.outside_space)
 
 
 class Encrypted(unittest.TestCase):

@@ -161,20 +161,24 @@ func (f *bestFlags) show(ctx context.Context, st *State, db reader, study trial.
 			}
 			return nil
 		}
-		for i := range trials {
-			t := &trials[i]
-			sp, err := versionOf(spaces, t.Number, t.SpaceVersion)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(w, "%s (trial %d)\n", valuesText(study.Spec.Objectives, t.Metrics), t.Number)
-			if slices.Contains(outside, t.Number) {
-				fmt.Fprintln(w, outsideLine)
-			}
-			table(w, paramRows(sp, t.Params))
-		}
-		return nil
+		return printBest(w, study, spaces, trials, outside)
 	})
+}
+
+func printBest(w *bufio.Writer, study trial.Study, spaces []*space.Space, trials []trial.Trial, outside []int64) error {
+	for i := range trials {
+		t := &trials[i]
+		sp, err := versionOf(spaces, t.Number, t.SpaceVersion)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s (trial %d)\n", valuesText(study.Spec.Objectives, t.Metrics), t.Number)
+		if slices.Contains(outside, t.Number) {
+			fmt.Fprintln(w, outsideLine)
+		}
+		table(w, paramRows(sp, t.Params))
+	}
+	return nil
 }
 
 // outsideLine is said below a trial whose parameters the space of its study has no
