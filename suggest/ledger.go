@@ -280,6 +280,12 @@ type Ask struct {
 	pending []Pending
 }
 
+// Space is the current space.
+func (a *Ask) Space() *space.Space { return a.ledger.space }
+
+// Repeats reports whether points may be proposed again.
+func (a *Ask) Repeats() bool { return a.ledger.repeats }
+
 // Pending are the trials without a result, in the current space: those of the
 // request and then those taken since.
 func (a *Ask) Pending() []Pending { return a.pending }

@@ -14,9 +14,6 @@ import (
 const (
 	// latinStream names the randomness of start-up trials.
 	latinStream = Name + "/start"
-	// maxStrata bounds the size of a Latin hypercube; with more start-up trials
-	// there are several.
-	maxStrata = 128
 	// polishFirst and polishLast are the deviations of the first and of the last
 	// step of the local search, as shares of the domain.
 	polishFirst, polishLast = 0.1, 0.01
@@ -33,31 +30,15 @@ const (
 	leastGain = 1e-9
 )
 
-// start is the point of a start-up trial: point number of a Latin hypercube of
-// startup points (McKay, Beckman and Conover, Technometrics 21(2), 1979), in
-// which every parameter has one value in each of so many equal parts of its
-// scale. Parameters with a prior of their own are drawn from it. It is nil if
-// the point is not allowed, and for trials after those of the hypercube.
+// start is the point of a start-up trial: one of a Latin hypercube of startup
+// points. It is nil if the point is not allowed, and for trials after those of
+// the hypercube.
 func (t *TPE) start(ask *suggest.Ask, number int64) space.Point {
 	if !t.latin || number >= int64(t.startup) {
 		return nil
 	}
-	s := t.ledger.Space()
-	strata := int64(min(t.startup, maxStrata))
-	order := suggest.Stream(t.seed, latinStream, -1-number/strata)
-	own := suggest.Stream(t.seed, latinStream, number)
-	drawn := make([]float64, s.Len())
-	s.Encode(s.Sample(own), drawn, nil)
-	x := make([]float64, s.Len())
-	for i := range x {
-		at := order.Perm(int(strata))[number%strata]
-		x[i] = (float64(at) + own.Float64()) / float64(strata)
-		if s.Param(i).Prior != nil {
-			x[i] = drawn[i]
-		}
-	}
-	p := s.Decode(x)
-	if !s.Feasible(p) || ask.Taken(p) {
+	p := suggest.Latin(t.ledger.Space(), t.seed, latinStream, number, t.startup)
+	if p == nil || ask.Taken(p) {
 		return nil
 	}
 	return p
