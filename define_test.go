@@ -31,7 +31,7 @@ func search(t *tuner.Trial) float64 {
 }
 
 func TestDefineByRun(t *testing.T) {
-	for _, algorithm := range []string{"tpe", "random", "cmaes", "qmc", "grid", "goptuna-tpe", "goptuna-cmaes", "goptuna-random"} {
+	for _, algorithm := range []string{"tpe", "random", "cmaes", "gp", "qmc", "grid", "goptuna-tpe", "goptuna-cmaes", "goptuna-random"} {
 		t.Run(algorithm, func(t *testing.T) {
 			cfg := openConfig("open", 60)
 			cfg.Algorithm = algorithm

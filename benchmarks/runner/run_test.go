@@ -235,7 +235,7 @@ func TestNoiseIsThatOfTheTrial(t *testing.T) {
 }
 
 func TestRunsRepeat(t *testing.T) {
-	for _, name := range []string{"tpe", "random", "cmaes", "qmc", "goptuna-tpe"} {
+	for _, name := range []string{"tpe", "random", "cmaes", "gp", "qmc", "goptuna-tpe"} {
 		for _, p := range []string{"noisy-branin-additive", "network"} {
 			var last *Result
 			for range 2 {

@@ -6,6 +6,7 @@ import (
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/cmaes"
 	"github.com/gotuner/tuner/suggest/goptuna"
+	"github.com/gotuner/tuner/suggest/gp"
 	"github.com/gotuner/tuner/suggest/grid"
 	"github.com/gotuner/tuner/suggest/qmc"
 	"github.com/gotuner/tuner/suggest/random"
@@ -19,7 +20,7 @@ const DefaultName = tpe.Name
 func Algorithms() suggest.Registry {
 	sobol := qmc.Sobol{Dimensions: goptuna.SobolDimensions, Vectors: goptuna.SobolVectors}
 	return suggest.Registry{
-		tpe.Algorithm(), random.Algorithm(), grid.Algorithm(), qmc.Algorithm(sobol), cmaes.Algorithm(),
+		tpe.Algorithm(), random.Algorithm(), grid.Algorithm(), qmc.Algorithm(sobol), cmaes.Algorithm(), gp.Algorithm(),
 		goptuna.TPEAlgorithm(), goptuna.CMAESAlgorithm(), goptuna.RandomAlgorithm(),
 	}
 }

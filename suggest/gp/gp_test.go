@@ -1,0 +1,166 @@
+package gp_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gotuner/tuner/api/types"
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/gp"
+	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/trial"
+)
+
+// study asks for trials one by one and tells of their ends.
+type study struct {
+	t      testing.TB
+	gp     suggest.Suggester
+	number int64
+	events []trial.Event
+	points []space.Point
+}
+
+func open(t testing.TB, s *space.Space, settings map[string]any) *study {
+	t.Helper()
+	sg, err := suggest.New(suggest.Registry{gp.Algorithm()}, types.Component{Name: gp.Name, Settings: settings},
+		suggest.Config{Space: s, Seed: 7, Objectives: []types.Objective{{Metric: "loss", Goal: types.Minimize}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &study{t: t, gp: sg}
+}
+
+func (s *study) observe(e trial.Event) {
+	e.Seq, e.Trial = int64(len(s.events)), s.number
+	s.events = append(s.events, e)
+	s.gp.Observe(s.events[len(s.events)-1:])
+}
+
+// run proposes a trial, unless p is given, and ends it with what end returns.
+func (s *study) run(p space.Point, end func(space.Point) trial.Finish) space.Point {
+	s.t.Helper()
+	if p == nil {
+		proposals, err := s.gp.Suggest(s.t.Context(), suggest.Request{Numbers: []int64{s.number}})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		p = proposals[0].Point
+	}
+	f := end(p)
+	f.Duration = time.Second
+	s.observe(trial.Event{Kind: trial.EventCreated, Point: p, SpaceVersion: 1})
+	s.observe(trial.Event{Kind: trial.EventFinished, Finish: &f})
+	s.number++
+	s.points = append(s.points, p)
+	return p
+}
+
+func floats(t testing.TB, names ...string) *space.Space {
+	t.Helper()
+	var params []space.Parameter
+	for _, n := range names {
+		params = append(params, space.Parameter{Name: n, Kind: space.Float, Low: 0.0, High: 1.0})
+	}
+	s, err := space.New(params, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func completed(v float64) trial.Finish {
+	return trial.Finish{State: types.Completed, Values: []float64{v}, Step: 50}
+}
+
+func at(p space.Point, i int) float64 { return p[i].(float64) }
+
+// In 40 trials the minimum of a curved valley is found to a thousandth, beside a
+// choice of which only one is right.
+func TestFindsTheMinimum(t *testing.T) {
+	params := []space.Parameter{
+		{Name: "x", Kind: space.Float, Low: -2.0, High: 2.0},
+		{Name: "y", Kind: space.Float, Low: -2.0, High: 2.0},
+		{Name: "c", Kind: space.Categorical, Choices: []space.Choice{{Value: "a"}, {Value: "b"}, {Value: "d"}}},
+	}
+	sp, err := space.New(params, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, best := open(t, sp, nil), math.Inf(1)
+	for range 40 {
+		s.run(nil, func(p space.Point) trial.Finish {
+			x, y := at(p, 0)-0.3, at(p, 1)+0.7
+			v := x*x + 4*(y-x*x)*(y-x*x)
+			if p[2] != "b" {
+				v++
+			}
+			best = math.Min(best, v)
+			return completed(v)
+		})
+	}
+	if best > 1e-3 {
+		t.Errorf("the best of 40 trials is %g", best)
+	}
+}
+
+// What trials that ended early had at their step says where whole ones are good,
+// though all of these values are worse than those of the whole ones, which are
+// all alike.
+func TestLearnsFromWhatEndedEarly(t *testing.T) {
+	curve := func(x float64, step int64) float64 {
+		d := (x - 0.2) / 0.15
+		return 5 - math.Exp(-d*d) - math.Log1p(float64(step))
+	}
+	s := open(t, floats(t, "x"), nil)
+	for _, x := range []float64{0.02, 0.5, 0.7, 0.85, 1} {
+		s.run(space.Point{x}, func(space.Point) trial.Finish { return completed(curve(x, 50)) })
+	}
+	for _, x := range []float64{0.1, 0.25, 0.4, 0.6, 0.9} {
+		s.run(space.Point{x}, func(space.Point) trial.Finish {
+			return trial.Finish{State: types.Pruned, Values: []float64{curve(x, 5)}, Step: 5}
+		})
+	}
+	for range 3 {
+		p := s.run(nil, func(p space.Point) trial.Finish { return completed(curve(at(p, 0), 50)) })
+		if math.Abs(at(p, 0)-0.2) > 0.15 {
+			t.Errorf("it proposes %g", at(p, 0))
+		}
+	}
+}
+
+// A study that is loaded goes on as the one that ran, whenever proposals were
+// asked for and whatever ended how and when.
+func TestProposalsDependOnTheEventsOnly(t *testing.T) {
+	sp := floats(t, "x", "y")
+	s := open(t, sp, map[string]any{"max_trials": 30})
+	for i := range 45 {
+		s.run(nil, func(p space.Point) trial.Finish {
+			f := completed(at(p, 0)*at(p, 0) + at(p, 1))
+			f.Step = int64(i) // a whole trial becomes ever longer
+			switch {
+			case i > 31 && i%3 == 0: // the first when fits have become rare
+				f.State, f.Step = types.Pruned, 4
+			case i%7 == 0:
+				f = trial.Finish{State: types.Infeasible, Step: -1}
+			}
+			return f
+		})
+	}
+	next := suggest.Request{Numbers: []int64{s.number, s.number + 1}}
+	want, err := s.gp.Suggest(t.Context(), next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := open(t, sp, map[string]any{"max_trials": 30})
+	loaded.gp.Observe(s.events)
+	got, err := loaded.gp.Suggest(t.Context(), next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}

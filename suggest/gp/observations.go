@@ -1,0 +1,145 @@
+package gp
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/space"
+)
+
+// observations are the finished trials in the order of arrival.
+type observations struct {
+	layout *layout
+	noise  noisePrior
+	most   int
+	x      [][]float64
+	ranks  []suggest.Rank
+	scored int // that completed or were pruned
+
+	steps []int64 // the highest of each trial, -1 none
+
+	// The hyperparameters were fitted to the first fitted rows, in the layout that
+	// there is. They depend on these rows alone, not on when they were asked for, so
+	// that a replay finds the same.
+	fitted int
+	hyper  hyper
+}
+
+func newObservations(s *space.Space, noise noisePrior, most int) *observations {
+	return &observations{layout: newLayout(s), noise: noise, most: most}
+}
+
+func (o *observations) add(p space.Point, r suggest.Rank, step int64) {
+	o.x = append(o.x, o.layout.coordinates(p))
+	o.ranks = append(o.ranks, r)
+	o.steps = append(o.steps, step)
+	if r.Class == suggest.RankPruned && !o.layout.lengths() && len(o.layout.dims) > 0 {
+		o.layout.addLength()
+		o.fitted = 0
+		for i := range o.x {
+			o.x[i] = append(o.x[i], 1)
+		}
+	}
+	if r.Class == suggest.RankCompleted || r.Class == suggest.RankPruned {
+		o.scored++
+	}
+}
+
+// refit is the number of rows that the hyperparameters are fitted to while there
+// are n: all up to 30, then a new fit with each twelfth more.
+func refit(n int) int {
+	at := min(n, 30)
+	for next := at + at/12; next <= n && at >= 30; next = at + at/12 {
+		at = next
+	}
+	return at
+}
+
+// chosen are the rows of the model when there are n, ascending: all up to most; of
+// more the best third of most, and the newest.
+func (o *observations) chosen(n int) []int {
+	which := make([]int, n)
+	for i := range which {
+		which[i] = i
+	}
+	if n <= o.most {
+		return which
+	}
+	slices.SortFunc(which, func(a, b int) int { return cmp.Or(o.ranks[a].Compare(o.ranks[b]), cmp.Compare(a, b)) })
+	rest := which[o.most/3:]
+	slices.Sort(rest)
+	which = append(which[:o.most/3:o.most/3], rest[len(rest)-(o.most-o.most/3):]...)
+	slices.Sort(which)
+	return which
+}
+
+// rows are the chosen rows, and their normalised values. Those of trials that
+// ended early have the length that these had beside the longest that completed.
+func (o *observations) rows(n int) (x [][]float64, y []float64) {
+	which := o.chosen(n)
+	whole := int64(0)
+	for i := range n {
+		if o.ranks[i].Class == suggest.RankCompleted {
+			whole = max(whole, o.steps[i])
+		}
+	}
+	for _, i := range which {
+		r := o.ranks[i]
+		if r.Class == suggest.RankPruned {
+			z := slices.Clone(o.x[i])
+			z[len(z)-1] = length(o.steps[i], whole)
+			x, y = append(x, z), append(y, r.B)
+			continue
+		}
+		x, y = append(x, o.x[i]), append(y, r.A)
+	}
+	return x, normalise(o.imputed(which, y))
+}
+
+// length is how long a trial is that ended at a step, from 0 to 1, which is a
+// whole one: in the logarithm of the step, as curves flatten.
+func length(step, whole int64) float64 {
+	if step >= whole || step < 0 {
+		return 1
+	}
+	return math.Log1p(float64(step)) / math.Log1p(float64(whole))
+}
+
+// imputed gives rows that have no value of their own the worst there is.
+func (o *observations) imputed(which []int, y []float64) []float64 {
+	worst := math.Inf(-1)
+	for k, i := range which {
+		if o.ranks[i].Class <= suggest.RankPruned && !math.IsInf(y[k], 0) {
+			worst = math.Max(worst, y[k])
+		}
+	}
+	if math.IsInf(worst, 0) {
+		worst = 0
+	}
+	for k, i := range which {
+		if o.ranks[i].Class > suggest.RankPruned || math.IsInf(y[k], 0) {
+			y[k] = worst
+		}
+	}
+	return y
+}
+
+// posterior is the model with pending trials; nil if it cannot be had.
+func (o *observations) posterior(pending []suggest.Pending) *posterior {
+	if at := refit(len(o.x)); at != o.fitted {
+		x, y := o.rows(at)
+		o.hyper, o.fitted = newFitter(o.layout, x, y, o.noise).fit(), at
+	}
+	x, y := o.rows(len(o.x))
+	for _, q := range pending {
+		x = append(x, o.layout.coordinates(q.Point))
+	}
+	for h := o.hyper; h.noise < 1; h.noise *= 10 {
+		if g, ok := newPosterior(o.layout, h, x, y); ok {
+			return g
+		}
+	}
+	return nil
+}
