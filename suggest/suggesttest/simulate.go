@@ -33,6 +33,9 @@ type Study struct {
 	// Chaos mixes in trials that are pruned, fail, are infeasible or cancelled,
 	// lost attempts, reports, and points that a user enqueues.
 	Chaos bool
+	// Rests lets trials end as pruned and go on later as another trial of the same
+	// number, as the engine tells of those that wait for a promotion.
+	Rests bool
 	// Seed determines the order of the events; it has nothing to do with the
 	// algorithm's.
 	Seed uint64
@@ -89,6 +92,7 @@ type simulation struct {
 	rand      *rand.Rand
 	log       *Log
 	open      []openTrial
+	resting   []openTrial
 	next      int64
 	buffer    []trial.Event // handed to Observe and overwritten afterwards
 }
@@ -108,6 +112,8 @@ func (m *simulation) run(ctx context.Context) {
 		}
 		free := min(m.Workers-len(m.open), m.Trials-int(m.next))
 		switch {
+		case len(m.open) < m.Workers && len(m.resting) > 0 && m.rand.IntN(3) == 0:
+			m.resume()
 		case free > 0 && (len(m.open) == 0 || m.rand.IntN(3) > 0):
 			if !m.create(ctx, free) {
 				m.Trials = int(m.next) // the rest runs out
@@ -152,11 +158,14 @@ func (m *simulation) pending() []suggest.Pending {
 }
 
 func (m *simulation) start(p space.Point) {
-	n := m.next
+	m.begin(openTrial{number: m.next, space: m.space, point: p})
 	m.next++
-	m.open = append(m.open, openTrial{number: n, space: m.space, point: p})
-	m.emit(trial.Event{Kind: trial.EventCreated, Trial: n, Point: slices.Clone(p), SpaceVersion: 1 + m.version})
-	m.emit(trial.Event{Kind: trial.EventStarted, Trial: n})
+}
+
+func (m *simulation) begin(t openTrial) {
+	m.open = append(m.open, t)
+	m.emit(trial.Event{Kind: trial.EventCreated, Trial: t.number, Point: slices.Clone(t.point), SpaceVersion: 1 + m.version})
+	m.emit(trial.Event{Kind: trial.EventStarted, Trial: t.number})
 }
 
 // disturb makes a report, or loses an attempt.
@@ -173,12 +182,27 @@ func (m *simulation) disturb() {
 		Trial: t.number, Attempt: 1, Metric: Metric, Step: t.step, Value: m.rand.Float64()}})
 }
 
-// finish ends a random trial.
+// resume lets a trial that rests go on.
+func (m *simulation) resume() {
+	i := m.rand.IntN(len(m.resting))
+	t := m.resting[i]
+	m.resting = slices.Delete(m.resting, i, i+1)
+	m.begin(t)
+}
+
+// finish ends a random trial, or lets it rest.
 func (m *simulation) finish() {
 	i := m.rand.IntN(len(m.open))
 	t := m.open[i]
 	m.open = slices.Delete(m.open, i, i+1)
 	v := m.Value(t.space, t.point)
+	if m.Rests && !math.IsNaN(v) && m.rand.IntN(2) == 0 {
+		t.step += 5
+		m.resting = append(m.resting, t)
+		m.emit(trial.Event{Kind: trial.EventFinished, Trial: t.number, Finish: &trial.Finish{
+			State: types.Pruned, Values: []float64{v + 10/float64(t.step)}, Step: t.step, Duration: time.Second}})
+		return
+	}
 	f := &trial.Finish{State: types.Completed, Values: []float64{v}, Step: t.step - 1, Duration: time.Second}
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		f.State, f.Values = types.Infeasible, nil

@@ -43,6 +43,7 @@ func Run(t *testing.T, alg suggest.Algorithm, o Options) {
 	t.Run("Ends", s.ends)
 	t.Run("Seed", s.seed)
 	t.Run("Replay", s.replay)
+	t.Run("Rests", s.rests)
 	t.Run("Exhaustion", s.exhaustion)
 	t.Run("Pending", s.pendingPoints)
 	t.Run("Repeats", s.repeats)
@@ -213,6 +214,17 @@ func (s *suite) replay(t *testing.T) {
 			CheckReplay(t, l, build)
 		})
 	}
+}
+
+// rests: trials that wait and go on, which an algorithm sees as several of one
+// number, disturb nothing.
+func (s *suite) rests(t *testing.T) {
+	sp := s.mixed(t)
+	build := func() suggest.Suggester { return s.build(t, sp, config{seed: 13}) }
+	l := Simulate(t.Context(), build(),
+		Study{Space: sp, Trials: size(150, 60), Workers: 8, Batch: 2, Chaos: true, Rests: true, Seed: 5})
+	CheckLog(t, l)
+	CheckReplay(t, l, build)
 }
 
 // exhaustion: every feasible point of a finite space once, then a clean end.

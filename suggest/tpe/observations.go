@@ -85,9 +85,10 @@ func combine(h, v uint64) uint64 {
 	return h<<29 | h>>35
 }
 
-// compareNumbers orders slots by the numbers of their trials.
+// compareNumbers orders slots by the numbers of their trials. A trial that waited
+// and went on has several slots, in the order of arrival.
 func (o *observations) compareNumbers(s, t int32) int {
-	return cmp.Compare(o.numbers[s], o.numbers[t])
+	return cmp.Or(cmp.Compare(o.numbers[s], o.numbers[t]), cmp.Compare(s, t))
 }
 
 // compareRanks orders slots from good to bad.
