@@ -85,6 +85,13 @@
 // several choices have to be right at once before any is seen to be good, Optuna's
 // rules found as good or better points, see the guide.
 //
+// # Trials that wait
+//
+// A trial that waited for a promotion and went on counts with its latest result
+// only. The algorithm is told of its pause as of an end; were that kept, the best
+// trials would be among the bad ones too, and repel. It costs O(results) at the next
+// proposal.
+//
 // # Conditional spaces
 //
 // As Optuna's group=True: parameters that were active in exactly the same

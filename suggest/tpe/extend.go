@@ -28,7 +28,7 @@ func (t *TPE) Extend(ctx context.Context, req suggest.ExtendRequest) (suggest.Ex
 	}
 	o := newObservations(s, &t.settings)
 	for _, r := range t.results {
-		if p, ok := r.known.In(full); ok && p[req.Param] != nil {
+		if p, ok := r.known.In(full); ok && p[req.Param] != nil && !r.over {
 			o.add(r.number, space.Point{p[req.Param]}, r.rank)
 		}
 	}

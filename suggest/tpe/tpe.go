@@ -82,12 +82,18 @@ type TPE struct {
 	// version of the space; obs are the same in the current one.
 	results []result
 	obs     *observations
+	// early are the positions in results of trials that ended as pruned. Such a
+	// trial may have waited only: what it has later takes the place of that, and
+	// stale says that obs does not know it yet.
+	early map[int64]int
+	stale bool
 }
 
 type result struct {
 	number int64
 	known  suggest.Known
 	rank   suggest.Rank
+	over   bool // a later result of the trial has taken its place
 }
 
 var _ suggest.Suggester = (*TPE)(nil)
@@ -107,7 +113,7 @@ func New(cfg suggest.Config) *TPE {
 			liar:         s.Bool("liar"),
 		},
 		seed: cfg.Seed, goal: cfg.Objectives[0].Goal,
-		ledger: suggest.NewLedger(cfg), repeats: cfg.Repeats(),
+		ledger: suggest.NewLedger(cfg), repeats: cfg.Repeats(), early: map[int64]int{},
 	}
 	// The additions take results at their word, which costs where they are noisy.
 	if s.String("rules") == rulesTuner && !t.repeats {
@@ -127,11 +133,17 @@ func (t *TPE) Observe(events []trial.Event) {
 		}
 		t.ledger.Observe(e)
 		if e.Kind == trial.EventSpace {
-			t.obs = newObservations(e.Space, &t.settings)
-			for _, r := range t.results {
-				t.learn(r)
-			}
+			t.relearn()
 		}
+	}
+}
+
+// relearn makes the observations anew from the results.
+func (t *TPE) relearn() {
+	t.stale = false
+	t.obs = newObservations(t.ledger.Space(), &t.settings)
+	for _, r := range t.results {
+		t.learn(r)
 	}
 }
 
@@ -141,19 +153,29 @@ func (t *TPE) finish(e trial.Event) {
 		return // created in a version of the space that is not known here
 	}
 	if r, ok := suggest.RankOf(e.Finish, t.goal); ok && r.Class != suggest.RankFailed {
-		t.results = append(t.results, result{e.Trial, known, r})
+		if i, went := t.early[e.Trial]; went {
+			t.results[i].over, t.stale = true, true
+			delete(t.early, e.Trial)
+		}
+		if r.Class == suggest.RankPruned {
+			t.early[e.Trial] = len(t.results)
+		}
+		t.results = append(t.results, result{number: e.Trial, known: known, rank: r})
 		t.learn(t.results[len(t.results)-1])
 	}
 }
 
 func (t *TPE) learn(r result) {
-	if p, ok := r.known.In(t.ledger.Space()); ok {
+	if p, ok := r.known.In(t.ledger.Space()); ok && !r.over && !t.stale {
 		t.obs.add(r.number, p, r.rank)
 	}
 }
 
 // Suggest implements suggest.Suggester.
 func (t *TPE) Suggest(ctx context.Context, req suggest.Request) ([]suggest.Proposal, error) {
+	if t.stale {
+		t.relearn()
+	}
 	ask := t.ledger.Ask(req.Pending)
 	var out []suggest.Proposal
 	for _, n := range req.Numbers {
