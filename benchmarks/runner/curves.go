@@ -20,6 +20,19 @@ type Reporter interface {
 	Prune(ctx context.Context, number int64) error
 }
 
+// Pauser is a Reporter whose rule may let trials wait and go on later from where
+// they were.
+type Pauser interface {
+	Reporter
+	// Budget is the step at which a running trial is to wait; false if it is to run
+	// to its end.
+	Budget(number int64) (step int64, waits bool)
+	// Pause lets a running trial wait that is at its budget.
+	Pause(ctx context.Context, number int64) error
+	// Promote lets the trial that should go on now do so; false if there is none.
+	Promote() (number int64, ok bool)
+}
+
 // Judge is a Reporter whose rule only watches: Report never stops, and at the
 // end it is asked what would have been.
 type Judge interface {
@@ -50,6 +63,7 @@ type curves struct {
 	spent    int
 	now      float64
 	training []training
+	waiting  map[int64]training // paused, by number
 	best     struct {
 		numbers []int64 // all that tie
 		value   float64
@@ -62,7 +76,7 @@ func (r *run) curves(ctx context.Context) error {
 	if !ok {
 		return types.Errorf(types.Unsupported, "it takes no reports of running trials")
 	}
-	c := &curves{run: r, reporter: reporter, steps: r.instance.Steps()}
+	c := &curves{run: r, reporter: reporter, steps: r.instance.Steps(), waiting: map[int64]training{}}
 	if c.steps == 0 {
 		return types.Errorf(types.Unsupported, "the problem has no learning curves")
 	}
@@ -70,6 +84,9 @@ func (r *run) curves(ctx context.Context) error {
 	for c.spent < r.Budget*c.steps {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if len(c.training) < r.Workers && c.promote() {
+			continue
 		}
 		if len(c.training) < r.Workers && !r.exhausted {
 			if err := c.start(ctx); err != nil {
@@ -114,6 +131,23 @@ func (c *curves) start(ctx context.Context) error {
 	c.asked++
 	c.training = append(c.training, t)
 	return nil
+}
+
+// promote gives a free worker a trial that waits; false if none is to go on.
+func (c *curves) promote() bool {
+	p, ok := c.reporter.(Pauser)
+	if !ok {
+		return false
+	}
+	n, ok := p.Promote()
+	if !ok {
+		return false
+	}
+	t := c.waiting[n]
+	delete(c.waiting, n)
+	t.end = c.now + t.each
+	c.training = append(c.training, t)
+	return true
 }
 
 // pace is the seconds that a step of the next trial takes.
@@ -178,6 +212,12 @@ func (c *curves) tell(ctx context.Context, t *training, value float64) (over boo
 	case stop:
 		c.pruned++
 		return true, c.reporter.Prune(ctx, t.number)
+	}
+	if p, ok := c.reporter.(Pauser); ok {
+		if budget, waits := p.Budget(t.number); waits && int64(t.done) >= budget {
+			c.waiting[t.number] = *t
+			return true, p.Pause(ctx, t.number)
+		}
 	}
 	return false, nil
 }

@@ -64,6 +64,54 @@ func TestCurvesSpendSteps(t *testing.T) {
 	}
 }
 
+// Trials that wait go on from where they were: no step is spent twice, and the
+// best comes as far as the end.
+func TestCurvesPromote(t *testing.T) {
+	whole := ofCurves(t, "random+none", 4)
+	waits := ofCurves(t, "random+asha:mode=promote,max_step=50", 4)
+	asked, completed, pruned, diverged := counts(t, waits)
+	if all := whole.Budget; asked < 2*all || pruned != 0 || completed < 2 || completed+diverged > all {
+		t.Errorf("with promotions: %s; without a stopper: %s", waits.Note, whole.Note)
+	}
+	c, err := Stopped(builtin.Algorithms(), "random+asha:mode=promote,max_step=50")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := problem(t, "learning").Open(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Open(t.Context(), Study{Space: in.Space(), Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.(Pauser)
+	first := int64(0)
+	for n := range int64(3) { // they wait at the first rung
+		if _, ok := p.Promote(); ok {
+			t.Fatalf("a trial goes on with %d at the rung", n)
+		}
+		if _, err := s.Ask(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		rung, waits := p.Budget(n)
+		if !waits || rung < 1 {
+			t.Fatalf("the first budget is %d, %v", rung, waits)
+		}
+		first = rung
+		if stop, err := p.Report(t.Context(), n, rung, float64((n+1)%3)); stop || err != nil {
+			t.Fatal(stop, err)
+		}
+		if err := p.Pause(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, ok := p.Promote() // the best of them
+	if next, waits := p.Budget(n); !ok || n != 2 || !waits || next <= first {
+		t.Errorf("trial %d goes on (%v), to step %d", n, ok, next)
+	}
+}
+
 // A stopper that watches changes nothing, and says what it would have done.
 func TestCurvesWatched(t *testing.T) {
 	whole, watched := ofCurves(t, "tpe+none", 4), ofCurves(t, "tpe~median", 4)

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
+	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/trial"
 	"github.com/gotuner/tuner/trial/earlystop"
 )
@@ -51,6 +53,10 @@ func Stopped(algorithms suggest.Registry, text string) (Contender, error) {
 	if err != nil {
 		return c, err
 	}
+	if rule.Copies {
+		return c, types.Errorf(types.Unsupported, "the harness cannot copy trials, as %s does", rule.Name).
+			WithRemedy("compare another stopper")
+	}
 	open := c.Open
 	c.Name, c.Version = text, c.Version+mark+strconv.Itoa(rule.Version)
 	c.Settings += mark + settingsText(settings)
@@ -71,7 +77,11 @@ func Stopped(algorithms suggest.Registry, text string) (Contender, error) {
 		if mark == watches {
 			return &watched{inProcess: in, tally: earlystop.NewTally(st, Metric, -1), ended: map[int64]bool{}}, nil
 		}
-		return &stopped{inProcess: in, stopper: st}, nil
+		ends := &stopped{inProcess: in, stopper: st}
+		if p, ok := st.(earlystop.Promoter); ok {
+			return &promoted{stopped: ends, promoter: p, points: map[int64]space.Point{}}, nil
+		}
+		return ends, nil
 	}
 	return c, nil
 }
@@ -117,6 +127,63 @@ func (s *stopped) Report(_ context.Context, number, step int64, value float64) (
 // Prune implements Reporter.
 func (s *stopped) Prune(_ context.Context, number int64) error {
 	return s.prune(number)
+}
+
+// promoted is an algorithm with a stopper that lets trials wait. To the algorithm
+// a pause is an end as pruned, and going on is another trial of that number, as
+// the engine tells it.
+type promoted struct {
+	*stopped
+	promoter earlystop.Promoter
+	points   map[int64]space.Point // of those that wait
+}
+
+var _ Pauser = (*promoted)(nil)
+
+// Budget implements Pauser.
+func (s *promoted) Budget(number int64) (step int64, waits bool) {
+	s.show(s.stopper.Observe)
+	step, whole := s.promoter.Budget(number)
+	return step, !whole
+}
+
+// Pause implements Pauser.
+func (s *promoted) Pause(_ context.Context, number int64) error {
+	s.show(s.stopper.Observe)
+	i := slices.IndexFunc(s.pending, func(p suggest.Pending) bool { return p.Number == number })
+	if i < 0 {
+		return types.Errorf(types.Invalid, "trial %d is not pending", number)
+	}
+	s.points[number] = s.pending[i].Point
+	if err := s.prune(number); err != nil {
+		return err
+	}
+	s.only(trial.Event{Kind: trial.EventPaused, Trial: number})
+	return nil
+}
+
+// Promote implements Pauser.
+func (s *promoted) Promote() (number int64, ok bool) {
+	s.show(s.stopper.Observe)
+	number = s.promoter.Promote(false)
+	if number < 0 {
+		return 0, false
+	}
+	p := s.points[number]
+	s.emit(trial.Event{Kind: trial.EventCreated, Trial: number, Point: p, SpaceVersion: 1})
+	started := trial.Event{Kind: trial.EventStarted, Trial: number}
+	s.emit(started)
+	s.only(started)
+	i, _ := slices.BinarySearchFunc(s.pending, number, func(q suggest.Pending, n int64) int { return cmp.Compare(q.Number, n) })
+	s.pending = slices.Insert(s.pending, i, suggest.Pending{Number: number, Point: p})
+	return number, true
+}
+
+// only shows the stopper e instead of what the algorithm is about to see.
+func (s *promoted) only(e trial.Event) {
+	s.seen = s.seq
+	e.Seq = s.seq - 1
+	s.stopper.Observe(e)
 }
 
 // report emits a report of a running trial.
