@@ -15,18 +15,19 @@
 //
 //   - Coordinates: the position of a number or an ordinal on its scale, from 0 to
 //     1, that of a level the middle of its cell; the index of an unordered choice.
-//   - Values: the worse half by normal scores of its ranks, then mean 0 and variance
-//     1 (normalise). A trial without a usable result, or that violates an outcome
+//   - Values: the worse half drawn together, then mean 0 and variance 1 (normalise). A trial without a usable result, or that violates an outcome
 //     constraint, has the worst value of all. Failed and cancelled ones are not
 //     used: they say nothing about the point.
 //   - Kernel: Matern 5/2 with a length for each parameter; choices are at the
 //     distance 0 or 1. An inactive number lies beside the middle of its range, an
 //     inactive choice is one of its own.
-//   - Hyperparameters: the mode of the posterior density, by L-BFGS from two starts;
-//     anew with each trial up to 30, then with each twelfth more. The noise is
-//     learnt; how much of it is expected depends on whether the study is
-//     deterministic.
-//   - Pending trials count as if they came out as expected: they take away variance.
+//   - Hyperparameters: the better mode of the posterior density that L-BFGS finds from
+//     two starts; anew with each trial up to 30, then with each twelfth more. The
+//     noise is learnt; how much of it is expected depends on whether the study is
+//     deterministic. Both starts have little of it, so that a better mode with much
+//     noise may be missed. While all values are the same it is the mode of the prior.
+//   - Pending trials count as if they came out as expected: they take away variance,
+//     and an improvement is one over them too.
 //   - Acquisition: the logarithm of the expected improvement over the best
 //     expectation at a trial. It is looked for among 1,500 points of the whole space
 //     and 500 around the five best trials; the best four are moved along its slope
@@ -37,16 +38,17 @@
 //
 // A pruned trial tells what its point had at a step, not at the end. From the first
 // of them on the length of a trial is one more coordinate, ln(1+step)/ln(1+longest),
-// 1 for those that completed, with a length scale of its own, and there is a term
+// where longest is the last step of the longest that completed, and 1 for those that
+// did, with a length scale of its own, and there is a term
 // for the trend over it, trend (1-s)(1-s'), which is 0 at the end of a trial. So the
 // values of short trials bear on whole ones as far as they turn out to. This is the
 // joint model of Klein, Tiao, Lienart, Archambeau and Seeger, "Model-based
 // Asynchronous Hyperparameter and Neural Architecture Search", arXiv:2003.10865, on
 // the last value of each trial only, and with another kernel of the length.
 //
-// On the learning curves of benchmarks (12 tasks, 4 seeds, asha, 4 workers, the
-// epochs of 100 whole trials) the regret with it is 0.29 on LCBench and 0.53 on
-// TaskSet of what it is when pruned trials are ignored, as Optuna's GPSampler does.
+// A trial that waited for a promotion and went on counts with all that it had.
+//
+// What that gains is in docs/adr/0017-gaussian-process.md.
 //
 // # Many trials
 //

@@ -1,6 +1,7 @@
 package gp
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -200,18 +201,16 @@ func (f *fitter) eval(p []float64) float64 {
 }
 
 // fit is the better of what two starts lead to: the mode of the prior, and the
-// same with shorter lengths.
-func (f *fitter) fit() hyper {
+// same with shorter lengths. Values that are all the same tell nothing of the
+// lengths: it is the mode of the prior then. The error is that of ctx.
+func (f *fitter) fit(ctx context.Context) (hyper, error) {
+	if slices.Min(f.y) == slices.Max(f.y) {
+		return f.hyper(f.start(0)), nil
+	}
 	var best []float64
 	least := math.Inf(1)
 	for _, less := range []float64{0, shorter} {
-		start := make([]float64, len(f.priors))
-		for i, prior := range f.priors {
-			start[i] = prior.mean
-			if i < f.d {
-				start[i] -= less
-			}
-		}
+		start := f.start(less)
 		if best == nil {
 			best = start
 		}
@@ -221,14 +220,34 @@ func (f *fitter) fit() hyper {
 			optimize.Problem{Func: f.eval, Grad: func(grad, p []float64) {
 				f.eval(p)
 				copy(grad, f.slope)
+			}, Status: func() (optimize.Status, error) {
+				if err := ctx.Err(); err != nil {
+					return optimize.Failure, err
+				}
+				return optimize.NotTerminated, nil
 			}}, start,
 			&optimize.Settings{
 				MajorIterations: fitSteps, FuncEvaluations: 2 * fitSteps, GradientThreshold: fitGradient,
 				Converger: &optimize.FunctionConverge{Absolute: fitGain, Iterations: 3},
 			}, &optimize.LBFGS{Linesearcher: &optimize.MoreThuente{}})
+		if err := ctx.Err(); err != nil {
+			return hyper{}, err
+		}
 		if r != nil && r.F < least {
 			best, least = r.X, r.F
 		}
 	}
-	return f.hyper(best)
+	return f.hyper(best), nil
+}
+
+// start is the mode of the prior, with lengths whose logarithm is less.
+func (f *fitter) start(less float64) []float64 {
+	p := make([]float64, len(f.priors))
+	for i, prior := range f.priors {
+		p[i] = prior.mean
+		if i < f.d {
+			p[i] -= less
+		}
+	}
+	return p
 }

@@ -24,7 +24,7 @@ func Algorithm() suggest.Algorithm {
 		Settings: []trial.Setting{
 			{Name: "startup", Type: trial.IntSetting, Min: new(float64(1)),
 				Doc: "Evenly spread trials before the model is used; auto is the number of parameters and 2, from 4 to 12."},
-			{Name: "max_trials", Type: trial.IntSetting, Default: int64(300), Min: new(float64(10)), Max: new(float64(2000)),
+			{Name: "max_trials", Type: trial.IntSetting, Default: int64(300), Min: new(float64(10)), Max: new(float64(500)),
 				Doc: "Greatest number of trials in the model: a third of them the best, the others the newest."},
 		},
 		New: func(cfg suggest.Config) (suggest.Suggester, error) { return New(cfg), nil },
@@ -152,7 +152,10 @@ func (g *GP) propose(ctx context.Context, ask *suggest.Ask, number int64) (sugge
 		}
 		return g.fallback(ctx, ask, number)
 	}
-	m := g.obs.posterior(ask.Pending())
+	m, err := g.obs.posterior(ctx, ask.Pending())
+	if err != nil {
+		return suggest.Proposal{}, err
+	}
 	if m == nil {
 		return g.fallback(ctx, ask, number)
 	}

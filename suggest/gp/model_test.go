@@ -226,8 +226,8 @@ func TestLogEI(t *testing.T) {
 func TestNormalise(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		y := rapid.SliceOfN(rapid.OneOf(rapid.Float64Range(-10, 10), rapid.Float64(),
-			rapid.SampledFrom([]float64{0, 1, math.MaxFloat64, -math.MaxFloat64})), 1, 40).Draw(t, "y")
-		z := normalise(y)
+			rapid.SampledFrom([]float64{0, 1, 5e-324, 1e-323, math.MaxFloat64, -math.MaxFloat64})), 1, 40).Draw(t, "y")
+		z := normalise(y, wholes(len(y)))
 		for i := range y {
 			if math.IsNaN(z[i]) || math.IsInf(z[i], 0) {
 				t.Fatalf("%g became %g", y[i], z[i])
@@ -243,8 +243,8 @@ func TestNormalise(t *testing.T) {
 		}
 	})
 	y := []float64{3, 1, 4, 1.5, 9, 2.6, 5, 35}
-	z := normalise(y)
-	for i, v := range normalise([]float64{300, 100, 400, 150, 900, 260, 500, 3500}) {
+	z := normalise(y, wholes(len(y)))
+	for i, v := range normalise([]float64{300, 100, 400, 150, 900, 260, 500, 3500}, wholes(8)) {
 		if !near(v, z[i], 1e-9) {
 			t.Errorf("in another unit %g became %g", z[i], v)
 		}
@@ -272,4 +272,12 @@ func TestRefit(t *testing.T) {
 	if fits > 70 {
 		t.Errorf("%d fits in 300 trials", fits)
 	}
+}
+
+func wholes(n int) []bool {
+	out := make([]bool, n)
+	for i := range out {
+		out[i] = true
+	}
+	return out
 }

@@ -2,12 +2,17 @@ package gp
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
 )
+
+// noisier is how often a covariance that is numerically singular is tried with
+// ten times the noise.
+const noisier = 8
 
 // observations are the finished trials in the order of arrival.
 type observations struct {
@@ -79,32 +84,44 @@ func (o *observations) chosen(n int) []int {
 // ended early have the length that these had beside the longest that completed.
 func (o *observations) rows(n int) (x [][]float64, y []float64) {
 	which := o.chosen(n)
-	whole := int64(0)
-	for i := range n {
-		if o.ranks[i].Class == suggest.RankCompleted {
-			whole = max(whole, o.steps[i])
-		}
-	}
+	end := o.end(n)
+	var whole []bool
 	for _, i := range which {
 		r := o.ranks[i]
 		if r.Class == suggest.RankPruned {
 			z := slices.Clone(o.x[i])
-			z[len(z)-1] = length(o.steps[i], whole)
-			x, y = append(x, z), append(y, r.B)
+			z[len(z)-1] = length(o.steps[i], end)
+			x, y, whole = append(x, z), append(y, r.B), append(whole, z[len(z)-1] == 1)
 			continue
 		}
-		x, y = append(x, o.x[i]), append(y, r.A)
+		x, y, whole = append(x, o.x[i]), append(y, r.A), append(whole, true)
 	}
-	return x, normalise(o.imputed(which, y))
+	return x, normalise(o.imputed(which, y), whole)
+}
+
+// end is the step at which a trial is whole: the last of the longest of the first
+// n that completed, or, while none has, of any.
+func (o *observations) end(n int) int64 {
+	completed, anyone := int64(-1), int64(-1)
+	for i, r := range o.ranks[:n] {
+		anyone = max(anyone, o.steps[i])
+		if r.Class == suggest.RankCompleted {
+			completed = max(completed, o.steps[i])
+		}
+	}
+	if completed < 0 {
+		return anyone
+	}
+	return completed
 }
 
 // length is how long a trial is that ended at a step, from 0 to 1, which is a
 // whole one: in the logarithm of the step, as curves flatten.
-func length(step, whole int64) float64 {
-	if step >= whole || step < 0 {
+func length(step, end int64) float64 {
+	if step >= end || step < 0 {
 		return 1
 	}
-	return math.Log1p(float64(step)) / math.Log1p(float64(whole))
+	return math.Log1p(float64(step)) / math.Log1p(float64(end))
 }
 
 // imputed gives rows that have no value of their own the worst there is.
@@ -126,20 +143,27 @@ func (o *observations) imputed(which []int, y []float64) []float64 {
 	return y
 }
 
-// posterior is the model with pending trials; nil if it cannot be had.
-func (o *observations) posterior(pending []suggest.Pending) *posterior {
+// posterior is the model with pending trials; nil if it cannot be had. The error
+// is that of ctx.
+func (o *observations) posterior(ctx context.Context, pending []suggest.Pending) (*posterior, error) {
 	if at := refit(len(o.x)); at != o.fitted {
 		x, y := o.rows(at)
-		o.hyper, o.fitted = newFitter(o.layout, x, y, o.noise).fit(), at
+		h, err := newFitter(o.layout, x, y, o.noise).fit(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o.hyper, o.fitted = h, at
 	}
 	x, y := o.rows(len(o.x))
 	for _, q := range pending {
 		x = append(x, o.layout.coordinates(q.Point))
 	}
-	for h := o.hyper; h.noise < 1; h.noise *= 10 {
+	h := o.hyper
+	for range noisier {
 		if g, ok := newPosterior(o.layout, h, x, y); ok {
-			return g
+			return g, nil
 		}
+		h.noise *= 10
 	}
-	return nil
+	return nil, nil
 }

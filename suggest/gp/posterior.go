@@ -23,7 +23,7 @@ type posterior struct {
 	alpha []float64 // of the rows with a value
 	chol  blas64.Triangular
 	top   []int   // the rows with a value, the best expectation first
-	least float64 // the best expectation of a whole trial
+	least float64 // the best expectation of a whole trial, also of one that is pending
 
 	k, v, w []float64 // scratch of slope
 }
@@ -49,6 +49,10 @@ func newPosterior(l *layout, h hyper, x [][]float64, y []float64) (g *posterior,
 	leading.N = len(y)
 	lapack64.Potrs(leading, blas64.General{Rows: len(y), Cols: 1, Stride: 1, Data: g.alpha})
 	g.order(y)
+	if pending := x[len(y):]; len(pending) > 0 {
+		mean, _ := g.predict(pending)
+		g.least = math.Min(g.least, slices.Min(mean))
+	}
 	return g, true
 }
 

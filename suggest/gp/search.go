@@ -41,10 +41,16 @@ func (s *search) best() (space.Point, json.RawMessage) {
 	pool := s.pool()
 	s.score(pool)
 	slices.SortStableFunc(pool, worse)
-	found := pool[:min(len(pool), climbers)]
-	for _, c := range found {
-		pool = append(pool, s.improve(c))
+	var found []candidate
+	for _, c := range pool {
+		if s.space.Feasible(c.point) {
+			found = append(found, s.improve(c))
+		}
+		if len(found) == climbers {
+			break
+		}
 	}
+	pool = append(pool, found...)
 	slices.SortStableFunc(pool, worse)
 	for _, c := range pool {
 		if s.allowed(c) {
@@ -54,10 +60,10 @@ func (s *search) best() (space.Point, json.RawMessage) {
 	return nil, nil
 }
 
-// explain tells of the model: the number of its trials and, if it is finite, the
+// explain tells of the model: the number of its results and, if it is finite, the
 // logarithm of the expected improvement in standard deviations of all values.
 func (s *search) explain(c candidate) json.RawMessage {
-	b := strconv.AppendInt([]byte(`{"trials":`), int64(len(s.alpha)), 10)
+	b := strconv.AppendInt([]byte(`{"results":`), int64(len(s.alpha)), 10)
 	if !math.IsNaN(c.score) && !math.IsInf(c.score, 0) {
 		b = strconv.AppendFloat(append(b, `,"score":`...), c.score, 'g', 4, 64)
 	}
@@ -227,12 +233,12 @@ func (s *search) climb(c candidate) candidate {
 			break
 		}
 		w := s.value(y, h, sd)
-		for tries := 0; w < v+1e-4*gain && tries < 6; tries++ {
+		for tries := 0; (w < v+1e-4*gain || !s.feasible(y)) && tries < 6; tries++ {
 			length /= 4
 			_, gain = s.move(x, y, g, length)
 			w = s.value(y, h, sd)
 		}
-		if !(w > v) {
+		if !(w > v) || !s.feasible(y) {
 			break
 		}
 		ss, sy := 0.0, 0.0
@@ -258,6 +264,11 @@ func (s *search) climb(c candidate) candidate {
 	one := []candidate{d}
 	s.score(one)
 	return one[0]
+}
+
+// feasible reports whether the point at x satisfies the constraints.
+func (s *search) feasible(x []float64) bool {
+	return len(s.space.Constraints()) == 0 || s.space.Feasible(s.point(x))
 }
 
 // move makes y the point a gradient step from x, within the cube; gain is the

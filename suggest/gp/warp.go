@@ -10,43 +10,39 @@ import (
 )
 
 // normalise returns the values as the model takes them: smaller is better, mean
-// 0 and variance 1. The worse half, from the median on, is replaced by normal
-// scores of its ranks, with the spread that the better half has, so that a few
-// trials that went far astray do not flatten the rest (Song and others, "The
-// Vizier Gaussian Process Bandit Algorithm", arXiv:2408.11527, half-rank warping).
-func normalise(y []float64) []float64 {
-	n := len(y)
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(y[a], y[b]) })
-	median := y[order[(n-1)/2]]
-	spread, better := 0.0, 0
-	// Halves, as a difference may overflow; in units of the best, as a square may.
-	scale := median/2 - y[order[0]]/2
-	below := func(i int) float64 { return (y[i]/2 - median/2) / scale }
-	for _, i := range order {
-		if y[i] < median {
-			spread += below(i) * below(i)
-			better++
+// 0 and variance 1. The worse half, from the median on, is drawn together, so that
+// a few trials that went far astray do not flatten the rest. whole says which are
+// of trials that ran to their end.
+//
+// If all are, it is replaced by normal scores of its ranks, with the spread that
+// the better half has (Song and others, "The Vizier Gaussian Process Bandit
+// Algorithm", arXiv:2408.11527, half-rank warping). Ranks among values of all
+// lengths would say little but the length. So if not, median and spread are those
+// of the whole ones, and a distance d beyond the median becomes
+// spread ln(1 + d/spread), which leaves small differences as they are.
+func normalise(y []float64, whole []bool) []float64 {
+	var of []float64
+	for i, v := range y {
+		if whole[i] {
+			of = append(of, v)
 		}
 	}
-	out := make([]float64, n)
-	sd := 1.0
-	if better > 0 {
-		sd = math.Sqrt(spread / float64(better))
+	short := len(of) < len(y)
+	if len(of) < 3 {
+		of = y
 	}
-	for r, i := range order {
-		switch {
-		case y[i] < median:
-			out[i] = below(i)
-		case y[i] > median:
-			// Ties share the score of the first of them.
-			for r > 0 && y[order[r-1]] == y[i] {
-				r--
-			}
-			out[i] = sd * mathext.NormalQuantile((float64(r)+0.5)/float64(n))
+	b := newBetter(of)
+	sorted := slices.Sorted(slices.Values(y))
+	out := make([]float64, len(y))
+	for i, v := range y {
+		switch d := b.distance(v); {
+		case !(d > 0): // the better half
+			out[i] = d
+		case short:
+			out[i] = b.spread * math.Log1p(d/b.spread)
+		default:
+			rank, _ := slices.BinarySearch(sorted, v) // ties share that of the first
+			out[i] = b.spread * mathext.NormalQuantile((float64(rank)+0.5)/float64(len(y)))
 		}
 	}
 	mean, dev := stat.MeanStdDev(out, nil)
@@ -57,4 +53,39 @@ func normalise(y []float64) []float64 {
 		out[i] = (out[i] - mean) / dev
 	}
 	return out
+}
+
+// better is the better half of values.
+type better struct {
+	median, scale float64
+	spread        float64 // root mean square distance from the median, in units of scale
+}
+
+func newBetter(y []float64) better {
+	sorted := slices.SortedFunc(slices.Values(y), cmp.Compare[float64])
+	b := better{median: sorted[(len(y)-1)/2], spread: 1}
+	// Halves, as a difference may overflow; in units of the best, as a square may.
+	if b.scale = b.median/2 - sorted[0]/2; b.scale == 0 {
+		b.scale = math.Max(math.Abs(b.median/2), math.SmallestNonzeroFloat64)
+		return b
+	}
+	sum, n := 0.0, 0
+	for _, v := range sorted {
+		if v < b.median {
+			sum += b.distance(v) * b.distance(v)
+			n++
+		}
+	}
+	if s := math.Sqrt(sum / float64(n)); s > 0 {
+		b.spread = s
+	}
+	return b
+}
+
+// distance is how far v lies beyond the median, negative if it is better.
+func (b better) distance(v float64) float64 {
+	if v == b.median {
+		return 0
+	}
+	return (v/2 - b.median/2) / b.scale
 }
