@@ -169,7 +169,11 @@ func asSomebody(t *testing.T, cmd *exec.Cmd, dir string) {
 	const nobody = 65534
 	program := filepath.Join(dir, "program")
 	if _, err := os.Stat(program); err != nil {
-		copyFile(t, cmd.Path, program, 0o755)
+		// By a process of its own: were it open for writing here, a process that another
+		// test starts at this moment would inherit that, and the program be busy.
+		if out, err := exec.CommandContext(t.Context(), "cp", cmd.Path, program).CombinedOutput(); err != nil {
+			t.Fatalf("cp: %v %s", err, out)
+		}
 		for _, d := range []string{dir, filepath.Dir(dir)} { // go test makes them for its user alone
 			if err := os.Chmod(d, 0o755); err != nil {
 				t.Fatal(err)
@@ -188,11 +192,11 @@ func asSomebody(t *testing.T, cmd *exec.Cmd, dir string) {
 	}
 }
 
-func copyFile(t *testing.T, from, to string, mode os.FileMode) {
+func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	b, err := os.ReadFile(from)
 	if err == nil {
-		err = os.WriteFile(to, b, mode)
+		err = os.WriteFile(to, b, 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -195,7 +195,7 @@ func (l *lab) look(each func(db store.Store, study int64, t trial.Trial)) {
 		path = filepath.Join(l.t.TempDir(), "copy.db")
 		for _, end := range []string{"", "-wal"} {
 			if _, err := os.Stat(l.disk.reach(l.db + end)); err == nil {
-				copyFile(l.t, l.disk.reach(l.db+end), path+end, 0o600)
+				copyFile(l.t, l.disk.reach(l.db+end), path+end)
 			}
 		}
 	}
