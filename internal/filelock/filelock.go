@@ -56,13 +56,22 @@ func open(path string) (f *os.File, made bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, false, err
 	}
-	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	for range withdrawals {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, true, err
+		}
 		f, err = os.OpenFile(path, os.O_RDWR, 0)
-		return f, false, err
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, false, err
+		}
 	}
-	return f, true, err
+	return nil, false, err
 }
+
+// withdrawals is how often a file may go between the two steps of open. It is
+// bounded because a link that leads nowhere looks the same.
+const withdrawals = 100
 
 // Free reports whether the file exists and nobody holds its lock.
 func Free(path string) bool {
