@@ -146,9 +146,10 @@ func (g *GP) Suggest(ctx context.Context, req suggest.Request) ([]suggest.Propos
 
 func (g *GP) propose(ctx context.Context, ask *suggest.Ask, number int64) (suggest.Proposal, error) {
 	if g.obs.scored < g.start() || len(g.obs.layout.dims) == 0 {
-		n := g.start()
-		if p := suggest.Latin(ask.Space(), g.seed, Name+"/start", number, n); number < int64(n) && p != nil && !ask.Taken(p) {
-			return suggest.Proposal{Point: p, Arm: random.Name}, nil
+		if n := g.start(); number < int64(n) {
+			if p := suggest.Latin(ask.Space(), g.seed, Name+"/start", number, n); p != nil && !ask.Taken(p) {
+				return suggest.Proposal{Point: p, Arm: random.Name}, nil
+			}
 		}
 		return g.fallback(ctx, ask, number)
 	}

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 	"pgregory.net/rapid"
 
+	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
 )
 
@@ -280,4 +281,30 @@ func wholes(n int) []bool {
 		out[i] = true
 	}
 	return out
+}
+
+// Of many rows the best third of the model and the newest others are in it.
+func TestChosen(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.IntRange(0, 20), 1, 60).Draw(t, "values")
+		o := observations{most: rapid.IntRange(3, 40).Draw(t, "most")}
+		for _, v := range values {
+			o.ranks = append(o.ranks, suggest.Rank{A: float64(v)})
+		}
+		n := rapid.IntRange(1, len(values)).Draw(t, "n")
+		order := make([]int, n)
+		for i := range order {
+			order[i] = i
+		}
+		want := slices.Clone(order)
+		if n > o.most {
+			slices.SortStableFunc(order, func(a, b int) int { return values[a] - values[b] })
+			rest := slices.Sorted(slices.Values(order[o.most/3:]))
+			want = append(order[:o.most/3:o.most/3], rest[len(rest)-(o.most-o.most/3):]...)
+			slices.Sort(want)
+		}
+		if got := o.chosen(n); !slices.Equal(got, want) {
+			t.Fatalf("of %v: %v, want %v", values[:n], got, want)
+		}
+	})
 }

@@ -63,21 +63,37 @@ func refit(n int) int {
 }
 
 // chosen are the rows of the model when there are n, ascending: all up to most; of
-// more the best third of most, and the newest.
+// more the best third of most, and the newest. It costs O(n).
 func (o *observations) chosen(n int) []int {
-	which := make([]int, n)
-	for i := range which {
-		which[i] = i
+	which := make([]int, 0, min(n, o.most))
+	if n > o.most {
+		which = append(which, o.best(n, o.most/3)...)
 	}
-	if n <= o.most {
-		return which
+	in := make(map[int]bool, len(which))
+	for _, i := range which {
+		in[i] = true
 	}
-	slices.SortFunc(which, func(a, b int) int { return cmp.Or(o.ranks[a].Compare(o.ranks[b]), cmp.Compare(a, b)) })
-	rest := which[o.most/3:]
-	slices.Sort(rest)
-	which = append(which[:o.most/3:o.most/3], rest[len(rest)-(o.most-o.most/3):]...)
+	for i := n - 1; i >= 0 && len(which) < o.most; i-- {
+		if !in[i] {
+			which = append(which, i)
+		}
+	}
 	slices.Sort(which)
 	return which
+}
+
+// best are the k best of the first n rows, the earlier of equals.
+func (o *observations) best(n, k int) []int {
+	out := make([]int, 0, k+1)
+	order := func(a, b int) int { return cmp.Or(o.ranks[a].Compare(o.ranks[b]), cmp.Compare(a, b)) }
+	for i := range n {
+		if len(out) == k && order(i, out[k-1]) > 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(out, i, order)
+		out = slices.Insert(out, at, i)[:min(len(out)+1, k)]
+	}
+	return out
 }
 
 // rows are the chosen rows, and their normalised values. Those of trials that

@@ -56,8 +56,8 @@ func newPosterior(l *layout, h hyper, x [][]float64, y []float64) (g *posterior,
 	return g, true
 }
 
-// order finds the best rows. What is expected at a row is less what its value has
-// of noise: y - noise alpha.
+// order finds the best rows, of which one at least is whole (observations.end).
+// What is expected at a row is less what its value has of noise: y - noise alpha.
 func (g *posterior) order(y []float64) {
 	expected := make([]float64, len(y))
 	g.least = math.Inf(1)
@@ -69,16 +69,6 @@ func (g *posterior) order(y []float64) {
 		}
 	}
 	slices.SortStableFunc(g.top, func(a, b int) int { return cmp.Compare(expected[a], expected[b]) })
-	if !math.IsInf(g.least, 1) {
-		return
-	}
-	whole := make([][]float64, len(y)) // none is: what is expected if they were
-	for i := range whole {
-		whole[i] = slices.Clone(g.x[i])
-		whole[i][len(whole[i])-1] = 1
-	}
-	mean, _ := g.predict(whole)
-	g.least = slices.Min(mean)
 }
 
 // leastVariance keeps a variance away from zero where rounding took it.

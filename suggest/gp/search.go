@@ -18,7 +18,7 @@ const (
 	centres  = 5    // of the latter
 	climbers = 4    // candidates that are improved along the slope
 	steps    = 30   // of a climb
-	apart    = 1e-7
+	apart    = 1e-7 // distance in the cube below which points are the same but for rounding
 )
 
 // search looks for the point of the greatest expected improvement.

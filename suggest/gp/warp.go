@@ -1,7 +1,6 @@
 package gp
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -62,7 +61,7 @@ type better struct {
 }
 
 func newBetter(y []float64) better {
-	sorted := slices.SortedFunc(slices.Values(y), cmp.Compare[float64])
+	sorted := slices.Sorted(slices.Values(y))
 	b := better{median: sorted[(len(y)-1)/2], spread: 1}
 	// Halves, as a difference may overflow; in units of the best, as a square may.
 	if b.scale = b.median/2 - sorted[0]/2; b.scale == 0 {
