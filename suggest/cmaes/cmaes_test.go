@@ -39,7 +39,7 @@ func TestConverges(t *testing.T) {
 			var needed []int
 			for seed := range int64(5) {
 				s := cube(t, tt.d)
-				n, _ := reach(t, build(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": "none", "model": false}),
+				n, _ := reach(t, suggesttest.New(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": "none", "model": false}),
 					suggesttest.Study{Space: s, Trials: 2 * tt.ref, Value: tt.value}, 1e-8)
 				needed = append(needed, n)
 			}
@@ -75,7 +75,7 @@ func TestModelSaves(t *testing.T) {
 			var needed []int
 			for seed := range int64(5) {
 				s := cube(t, tt.d)
-				n, _ := reach(t, build(t, cmaes.Algorithm(), s, seed, nil),
+				n, _ := reach(t, suggesttest.New(t, cmaes.Algorithm(), s, seed, nil),
 					suggesttest.Study{Space: s, Trials: 2 * tt.most, Value: tt.value}, 1e-8)
 				needed = append(needed, n)
 			}
@@ -87,7 +87,7 @@ func TestModelSaves(t *testing.T) {
 		})
 	}
 	s := cube(t, 5)
-	l := suggesttest.Simulate(t.Context(), build(t, cmaes.Algorithm(), s, 1, nil), suggesttest.Study{Space: s, Trials: 150, Value: on(sphere)})
+	l := suggesttest.Simulate(t.Context(), suggesttest.New(t, cmaes.Algorithm(), s, 1, nil), suggesttest.Study{Space: s, Trials: 150, Value: on(sphere)})
 	models := 0
 	for _, a := range l.Asks {
 		if a.Proposals[0].Arm == "cmaes-model" {
@@ -113,7 +113,7 @@ func TestParallelWastesNothing(t *testing.T) {
 	median := func(workers int) int {
 		var needed []int
 		for seed := range int64(9) {
-			n, _ := reach(t, build(t, cmaes.Algorithm(), s, seed, map[string]any{"model": false}),
+			n, _ := reach(t, suggesttest.New(t, cmaes.Algorithm(), s, seed, map[string]any{"model": false}),
 				suggesttest.Study{Space: s, Trials: 3000, Workers: workers, Seed: uint64(seed), Value: on(rotated(ellipsoid))}, 1e-8)
 			needed = append(needed, n)
 		}
@@ -135,7 +135,7 @@ func TestRestartsEscape(t *testing.T) {
 	s := cube(t, 3)
 	solved := func(restarts string) (n int) {
 		for seed := range int64(10) {
-			_, best := reach(t, build(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": restarts, "tolfun": 1e-8}),
+			_, best := reach(t, suggesttest.New(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": restarts, "tolfun": 1e-8}),
 				suggesttest.Study{Space: s, Trials: 6000, Value: on(rastrigin)}, 1e-6)
 			if best <= 1e-6 {
 				n++
@@ -181,7 +181,7 @@ func TestMixedInteger(t *testing.T) {
 	}
 	solved := func(s *space.Space) (n int) {
 		for seed := range int64(9) {
-			needed, best := reach(t, build(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": "none", "model": false}),
+			needed, best := reach(t, suggesttest.New(t, cmaes.Algorithm(), s, seed, map[string]any{"restarts": "none", "model": false}),
 				suggesttest.Study{Space: s, Trials: 4000, Value: value}, 1e-6)
 			t.Logf("seed %d: %d trials, %g", seed, needed, best)
 			if best <= 1e-6 {
@@ -190,7 +190,7 @@ func TestMixedInteger(t *testing.T) {
 		}
 		return n
 	}
-	margin, rounding := solved(newSpace(t, nil, whole...)), solved(newSpace(t, nil, rounded...))
+	margin, rounding := solved(suggesttest.Space(t, nil, whole...)), solved(suggesttest.Space(t, nil, rounded...))
 	if margin < 9 || rounding > 5 {
 		t.Errorf("of 9 searches %d find the optimum with the margin, %d by rounding", margin, rounding)
 	}
@@ -206,7 +206,7 @@ func TestCategorical(t *testing.T) {
 			space.Parameter{Name: name("c", i), Kind: space.Categorical,
 				Choices: []space.Choice{{Value: "p"}, {Value: "q"}, {Value: "r"}, {Value: "s"}, {Value: "t"}}})
 	}
-	s := newSpace(t, nil, params...)
+	s := suggesttest.Space(t, nil, params...)
 	value := func(_ *space.Space, p space.Point) float64 {
 		sum := 0.0
 		for _, v := range p {
@@ -222,7 +222,7 @@ func TestCategorical(t *testing.T) {
 		return sum
 	}
 	for seed := range int64(5) {
-		n, best := reach(t, build(t, cmaes.Algorithm(), s, seed, nil),
+		n, best := reach(t, suggesttest.New(t, cmaes.Algorithm(), s, seed, nil),
 			suggesttest.Study{Space: s, Trials: 2500, Value: value}, 1e-7)
 		t.Logf("seed %d: %d trials", seed, n)
 		if best > 1e-7 {
@@ -242,7 +242,7 @@ func TestCorner(t *testing.T) {
 		return sum
 	}
 	for seed := range int64(5) {
-		n, _ := reach(t, build(t, cmaes.Algorithm(), s, seed, nil),
+		n, _ := reach(t, suggesttest.New(t, cmaes.Algorithm(), s, seed, nil),
 			suggesttest.Study{Space: s, Trials: 600, Value: slope}, 0)
 		if n > 600 {
 			t.Errorf("seed %d: the corner is not found", seed)
@@ -257,7 +257,7 @@ func TestInvariance(t *testing.T) {
 	s := cube(t, 4)
 	f := on(rotated(ellipsoid))
 	run := func(g func(float64) float64) []space.Point {
-		l := suggesttest.Simulate(t.Context(), build(t, cmaes.Algorithm(), s, 3, map[string]any{"model": false}), suggesttest.Study{
+		l := suggesttest.Simulate(t.Context(), suggesttest.New(t, cmaes.Algorithm(), s, 3, map[string]any{"model": false}), suggesttest.Study{
 			Space: s, Trials: 700, Workers: 4, Seed: 1,
 			Value: func(s *space.Space, p space.Point) float64 { return g(f(s, p)) }})
 		suggesttest.CheckLog(t, l)

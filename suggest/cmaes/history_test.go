@@ -38,7 +38,7 @@ func TestWarmStart(t *testing.T) {
 		events = append(events, finishedAt(n, p, -100)...)
 	}
 	mean := func(settings map[string]any) float64 {
-		sg := build(t, cmaes.Algorithm(), s, 1, settings)
+		sg := suggesttest.New(t, cmaes.Algorithm(), s, 1, settings)
 		sg.Observe(events)
 		sum := 0.0
 		for n := range int64(100) {
@@ -64,7 +64,7 @@ func TestWarmStart(t *testing.T) {
 func TestEnqueuedPointsCount(t *testing.T) {
 	s := cube(t, 3)
 	centre := func(enqueue bool) float64 {
-		sg := build(t, cmaes.Algorithm(), s, 1, map[string]any{"sigma": 0.05})
+		sg := suggesttest.New(t, cmaes.Algorithm(), s, 1, map[string]any{"sigma": 0.05})
 		for n := range int64(70) {
 			if enqueue && n%7 == 3 {
 				sg.Observe(finishedAt(n, space.Point{4.0, 4.0, 4.0}, -1))
@@ -98,7 +98,7 @@ func TestEnqueuedPointsCount(t *testing.T) {
 func TestPrunedAndInfeasible(t *testing.T) {
 	s := cube(t, 4)
 	f := on(sphere)
-	sg := build(t, cmaes.Algorithm(), s, 1, nil)
+	sg := suggesttest.New(t, cmaes.Algorithm(), s, 1, nil)
 	best := math.Inf(1)
 	for n := range int64(1200) {
 		p, err := sg.Suggest(t.Context(), suggest.Request{Numbers: []int64{n}})
@@ -143,7 +143,7 @@ func TestLearns(t *testing.T) {
 			median := func(alg suggest.Algorithm) float64 {
 				var bests []float64
 				for seed := range int64(5) {
-					_, best := reach(t, build(t, alg, tt.space, seed, nil),
+					_, best := reach(t, suggesttest.New(t, alg, tt.space, seed, nil),
 						suggesttest.Study{Space: tt.space, Trials: 150, Workers: 2, Seed: uint64(seed), Value: tt.value}, 0)
 					bests = append(bests, best)
 				}
@@ -162,7 +162,7 @@ func TestLearns(t *testing.T) {
 // What a proposal says of itself.
 func TestExplain(t *testing.T) {
 	s := cube(t, 3)
-	l := suggesttest.Simulate(t.Context(), build(t, cmaes.Algorithm(), s, 1, map[string]any{"population": 5, "model": false}),
+	l := suggesttest.Simulate(t.Context(), suggesttest.New(t, cmaes.Algorithm(), s, 1, map[string]any{"population": 5, "model": false}),
 		suggesttest.Study{Space: s, Trials: 20, Value: on(sphere)})
 	for i, a := range l.Asks {
 		var e struct {
@@ -189,8 +189,8 @@ func BenchmarkSuggest(b *testing.B) {
 				params = append(params, space.Parameter{
 					Name: name("x", i/26) + name("", i%26), Kind: space.Float, Low: -5.0, High: 5.0})
 			}
-			s := newSpace(b, nil, params...)
-			sg := build(b, cmaes.Algorithm(), s, 1, map[string]any{"restarts": "none", "model": model})
+			s := suggesttest.Space(b, nil, params...)
+			sg := suggesttest.New(b, cmaes.Algorithm(), s, 1, map[string]any{"restarts": "none", "model": model})
 			events := make([]trial.Event, 2)
 			number := int64(0)
 			for b.Loop() {

@@ -5,34 +5,12 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
 	"github.com/gotuner/tuner/suggest/suggesttest"
 )
 
 type objective = func(*space.Space, space.Point) float64
-
-func build(t testing.TB, alg suggest.Algorithm, s *space.Space, seed int64, settings map[string]any) suggest.Suggester {
-	t.Helper()
-	sg, err := suggest.New(suggest.Registry{alg}, types.Component{Name: alg.Name, Settings: settings}, suggest.Config{
-		Space: s, Seed: seed, Deterministic: "auto",
-		Objectives: []types.Objective{{Metric: suggesttest.Metric, Goal: types.Minimize}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sg
-}
-
-func newSpace(t testing.TB, constraints []string, params ...space.Parameter) *space.Space {
-	t.Helper()
-	s, err := space.New(params, constraints)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 func name(prefix string, i int) string { return prefix + string(rune('a'+i)) }
 
@@ -43,7 +21,7 @@ func cube(t testing.TB, d int, constraints ...string) *space.Space {
 	for i := range d {
 		params = append(params, space.Parameter{Name: name("x", i), Kind: space.Float, Low: -5.0, High: 5.0})
 	}
-	return newSpace(t, constraints, params...)
+	return suggesttest.Space(t, constraints, params...)
 }
 
 func coordinates(p space.Point) []float64 {

@@ -81,7 +81,7 @@ func TestDistributions(t *testing.T) {
 		{integer("n", math.MinInt64, math.MaxInt64), unit},
 	}
 	for _, tt := range tests {
-		if d := newDomains(newSpace(t, nil, tt.p))[0]; d.distribution != tt.want {
+		if d := newDomains(suggesttest.Space(t, nil, tt.p))[0]; d.distribution != tt.want {
 			t.Errorf("%+v is %#v, want %#v", tt.p, d.distribution, tt.want)
 		}
 	}
@@ -89,7 +89,7 @@ func TestDistributions(t *testing.T) {
 
 // What goptuna cannot do is done at random, and the arm says so.
 func TestFallback(t *testing.T) {
-	s := newSpace(t, []string{"x > 0.5"}, float("x", 0, 1))
+	s := suggesttest.Space(t, []string{"x > 0.5"}, float("x", 0, 1))
 	low := func(*rand.Rand) (space.Point, string, error) { return space.Point{0.25}, "odd", nil }
 	broken := func(*rand.Rand) (space.Point, string, error) { return nil, "", errors.New("no luck") }
 	panics := func(*rand.Rand) (space.Point, string, error) { panic("no luck") }

@@ -15,7 +15,7 @@ func BenchmarkSuggest(b *testing.B) {
 	for i := range 10 {
 		params = append(params, float(fmt.Sprint("x", i), 0, 1))
 	}
-	s := newSpace(b, nil, params...)
+	s := suggesttest.Space(b, nil, params...)
 	events := suggesttest.History(b, s, 1000, 1)
 	for _, a := range []suggest.Algorithm{RandomAlgorithm(), TPEAlgorithm(), CMAESAlgorithm()} {
 		b.Run(a.Name, func(b *testing.B) {

@@ -8,15 +8,6 @@ import (
 	"github.com/gotuner/tuner/suggest/space"
 )
 
-func newSpace(t testing.TB, constraints []string, params ...space.Parameter) *space.Space {
-	t.Helper()
-	s, err := space.New(params, constraints)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 func float(name string, low, high float64) space.Parameter {
 	return space.Parameter{Name: name, Kind: space.Float, Low: low, High: high}
 }

@@ -20,7 +20,7 @@ import (
 func TestCMAESIsGoptunas(t *testing.T) {
 	lr := float("lr", 1e-4, 1)
 	lr.Scale = space.Log
-	s := newSpace(t, nil, float("x", -4, 5), categorical("c", 3), integer("n", 1, 9), lr)
+	s := suggesttest.Space(t, nil, float("x", -4, 5), categorical("c", 3), integer("n", 1, 9), lr)
 	bounds := mat.NewDense(3, 2, []float64{-4, 5, 1, 9, math.Log(1e-4), math.Log(1.0)})
 	optimizer, err := cmaes.NewOptimizer([]float64{0.5, 5, math.Log(1e-4) / 2}, 8.0/6, cmaes.OptimizerOptionBounds(bounds))
 	if err != nil {
@@ -62,7 +62,7 @@ func TestCMAESIsGoptunas(t *testing.T) {
 
 // Through the whole suggester, in parallel, it finds a minimum.
 func TestCMAESConverges(t *testing.T) {
-	s := newSpace(t, nil, float("x", -5, 5), float("y", -5, 5), float("z", -5, 5))
+	s := suggesttest.Space(t, nil, float("x", -5, 5), float("y", -5, 5), float("z", -5, 5))
 	l := suggesttest.Simulate(t.Context(), build(t, CMAESAlgorithm(), s, 2), suggesttest.Study{Space: s, Trials: 600, Workers: 4})
 	suggesttest.CheckLog(t, l)
 	if v := suggesttest.Bowl(s, l.Points()[599]); v > 1e-6 {
@@ -74,7 +74,7 @@ func TestCMAESConverges(t *testing.T) {
 func TestCMAESWithoutNumbers(t *testing.T) {
 	conditional := float("y", 0, 1)
 	conditional.When = space.In{Param: "c", Values: []space.Value{int64(1)}}
-	s := newSpace(t, nil, float("x", 0, 1), categorical("c", 2), conditional)
+	s := suggesttest.Space(t, nil, float("x", 0, 1), categorical("c", 2), conditional)
 	l := suggesttest.Simulate(t.Context(), build(t, CMAESAlgorithm(), s, 1), suggesttest.Study{Space: s, Trials: 30})
 	suggesttest.CheckLog(t, l)
 	for _, a := range l.Asks {
@@ -86,7 +86,7 @@ func TestCMAESWithoutNumbers(t *testing.T) {
 
 // An optimizer whose numbers break down is given up.
 func TestCMAESBreaksDown(t *testing.T) {
-	s := newSpace(t, nil, float("x", -1, 1), float("y", -1, 1))
+	s := suggesttest.Space(t, nil, float("x", -1, 1), float("y", -1, 1))
 	sg := build(t, CMAESAlgorithm(), s, 1).(*CMAES)
 	// All at one corner, again and again: the covariance degenerates.
 	for n := range int64(100_000) {
@@ -110,7 +110,7 @@ func TestCMAESBreaksDown(t *testing.T) {
 // Results that come after the end of their generation, and those of another
 // space, are not told.
 func TestCMAESStaleResults(t *testing.T) {
-	s := newSpace(t, nil, float("x", -1, 1), float("y", -1, 1))
+	s := suggesttest.Space(t, nil, float("x", -1, 1), float("y", -1, 1))
 	sg := build(t, CMAESAlgorithm(), s, 1).(*CMAES)
 	finished := func(n int64) trial.Event {
 		return trial.Event{Kind: trial.EventFinished, Trial: n,
@@ -129,7 +129,7 @@ func TestCMAESStaleResults(t *testing.T) {
 		t.Errorf("generation %d, %d finished", g, len(sg.finished))
 	}
 	sg.Observe([]trial.Event{{Kind: trial.EventCreated, Trial: 100, Point: space.Point{0.0, 0.0}}})
-	wider := newSpace(t, nil, float("x", -2, 1), float("y", -1, 1))
+	wider := suggesttest.Space(t, nil, float("x", -2, 1), float("y", -1, 1))
 	sg.Observe([]trial.Event{{Kind: trial.EventSpace, Trial: -1, Space: wider}, finished(100)})
 	if len(sg.finished) != 0 || sg.optimizer.Generation() != 0 {
 		t.Errorf("after a new space: generation %d, %d finished", sg.optimizer.Generation(), len(sg.finished))
@@ -138,7 +138,7 @@ func TestCMAESStaleResults(t *testing.T) {
 
 // A user's point counts where it is, a rounded one where it was before.
 func TestCMAESPosition(t *testing.T) {
-	s := newSpace(t, nil, integer("n", 1, 90), integer("m", 1, 90))
+	s := suggesttest.Space(t, nil, integer("n", 1, 90), integer("m", 1, 90))
 	sg := build(t, CMAESAlgorithm(), s, 3).(*CMAES)
 	p, err := sg.Suggest(t.Context(), suggest.Request{Numbers: []int64{4}})
 	if err != nil {

@@ -20,7 +20,7 @@ func TestRandomMissesLastInteger(t *testing.T) {
 	step.Step = int64(2)
 	ordinal := categorical("ordinal", 3)
 	ordinal.Kind = space.Ordinal
-	s := newSpace(t, nil, integer("n", 1, 3), integer("bit", 0, 1), step, ordinal, categorical("c", 3), float("x", 0, 1))
+	s := suggesttest.Space(t, nil, integer("n", 1, 3), integer("bit", 0, 1), step, ordinal, categorical("c", 3), float("x", 0, 1))
 	seen := make([]map[any]bool, s.Len())
 	for i := range seen {
 		seen[i] = map[any]bool{}
@@ -66,7 +66,7 @@ func TestChoicesIgnoreTheSeed(t *testing.T) {
 
 // With 20 results the scores of all candidates are NaN.
 func TestScoresAreNaN(t *testing.T) {
-	s := newSpace(t, nil, float("x", 0, 1), float("y", 0, 1), integer("n", 1, 100))
+	s := suggesttest.Space(t, nil, float("x", 0, 1), float("y", 0, 1), integer("n", 1, 100))
 	sg := build(t, TPEAlgorithm(), s, 1).(*TPE)
 	suggesttest.Simulate(t.Context(), sg, suggesttest.Study{Space: s, Trials: 20})
 	for j, m := range sg.learn() {
@@ -116,7 +116,7 @@ func TestCMAESIgnoresTheDirection(t *testing.T) {
 
 // The step size is that of the narrowest range.
 func TestCMAESHasOneStepSize(t *testing.T) {
-	s := newSpace(t, nil, float("narrow", 0, 1), float("wide", 0, 1000))
+	s := suggesttest.Space(t, nil, float("narrow", 0, 1), float("wide", 0, 1000))
 	l := suggesttest.Simulate(t.Context(), build(t, CMAESAlgorithm(), s, 1), suggesttest.Study{Space: s, Trials: 6})
 	for _, p := range l.Points() {
 		if wide := p[1].(float64); math.Abs(wide-500) > 1 {

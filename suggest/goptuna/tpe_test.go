@@ -13,6 +13,7 @@ import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/suggest/suggesttest"
 	"github.com/gotuner/tuner/trial"
 )
 
@@ -30,7 +31,7 @@ func TestTPEIsGoptunas(t *testing.T) {
 	step.Step = int64(3)
 	discrete := float("discrete", -1, 2)
 	discrete.Step = 0.25
-	s := newSpace(t, nil, float("uniform", -2, 3), log, integer("int", 0, 20), step, discrete,
+	s := suggesttest.Space(t, nil, float("uniform", -2, 3), log, integer("int", 0, 20), step, discrete,
 		categorical("few", 4), categorical("many", 40))
 	const draws = 2000
 	allowed := math.Sqrt(-math.Log(1e-6/2)/2) * math.Sqrt(2.0/draws)
@@ -117,7 +118,7 @@ func distanceOf(a, b []float64) float64 {
 
 // The order in which results arrive makes no difference, only what they are.
 func TestTPEOrderOfArrival(t *testing.T) {
-	s := newSpace(t, nil, float("x", 0, 1), categorical("c", 3))
+	s := suggesttest.Space(t, nil, float("x", 0, 1), categorical("c", 3))
 	propose := func(order func([]trial.Event)) suggest.Proposal {
 		sg := build(t, TPEAlgorithm(), s, 1)
 		var created, finished []trial.Event

@@ -13,6 +13,7 @@ import (
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/gp"
 	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/suggest/suggesttest"
 	"github.com/gotuner/tuner/trial"
 )
 
@@ -27,12 +28,7 @@ type study struct {
 
 func open(t testing.TB, s *space.Space, settings map[string]any) *study {
 	t.Helper()
-	sg, err := suggest.New(suggest.Registry{gp.Algorithm()}, types.Component{Name: gp.Name, Settings: settings},
-		suggest.Config{Space: s, Seed: 7, Objectives: []types.Objective{{Metric: "loss", Goal: types.Minimize}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &study{t: t, gp: sg}
+	return &study{t: t, gp: suggesttest.New(t, gp.Algorithm(), s, 7, settings)}
 }
 
 func (s *study) observe(e trial.Event) {

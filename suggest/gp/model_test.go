@@ -300,7 +300,7 @@ func TestChosen(t *testing.T) {
 		if n > o.most {
 			slices.SortStableFunc(order, func(a, b int) int { return values[a] - values[b] })
 			rest := slices.Sorted(slices.Values(order[o.most/3:]))
-			want = append(order[:o.most/3:o.most/3], rest[len(rest)-(o.most-o.most/3):]...)
+			want = slices.Concat(order[:o.most/3], rest[len(rest)-(o.most-o.most/3):])
 			slices.Sort(want)
 		}
 		if got := o.chosen(n); !slices.Equal(got, want) {

@@ -15,15 +15,6 @@ import (
 	"github.com/gotuner/tuner/trial"
 )
 
-func newSpace(t testing.TB, constraints []string, params ...space.Parameter) *space.Space {
-	t.Helper()
-	s, err := space.New(params, constraints)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 func ints(name string, low, high int64) space.Parameter {
 	return space.Parameter{Name: name, Kind: space.Int, Low: low, High: high}
 }
@@ -57,7 +48,7 @@ func TestOrder(t *testing.T) {
 	lr := space.Parameter{Name: "lr", Kind: space.Float, Low: 0.001, High: 0.1, Scale: space.Log, Grid: 3}
 	x := space.Parameter{Name: "x", Kind: space.Float, Low: 0.0, High: 1.0,
 		When: space.Range{Param: "n", Lo: int64(2)}}
-	s := newSpace(t, []string{"lr * n <= 0.1"}, lr, ints("n", 1, 2), x)
+	s := suggesttest.Space(t, []string{"lr * n <= 0.1"}, lr, ints("n", 1, 2), x)
 	want := []string{
 		`{"lr":0.001,"n":1}`, `{"lr":0.001,"n":2,"x":0.0}`, `{"lr":0.001,"n":2,"x":1.0}`,
 		`{"lr":0.01,"n":1}`, `{"lr":0.01,"n":2,"x":0.0}`, `{"lr":0.01,"n":2,"x":1.0}`,
@@ -74,7 +65,7 @@ func TestOrder(t *testing.T) {
 }
 
 func TestShuffle(t *testing.T) {
-	s := newSpace(t, nil, ints("n", 1, 90), ints("m", 1, 100))
+	s := suggesttest.Space(t, nil, ints("n", 1, 90), ints("m", 1, 100))
 	inOrder := run(t, s, nil)
 	shuffled := run(t, s, map[string]any{"shuffle": true})
 	if len(shuffled) != 9000 || slices.Equal(inOrder, shuffled) {
@@ -106,7 +97,7 @@ func TestHugeGrid(t *testing.T) {
 	for i := range 100 {
 		params = append(params, ints(fmt.Sprintf("n%02d", i), 1, 1000))
 	}
-	s := newSpace(t, nil, params...)
+	s := suggesttest.Space(t, nil, params...)
 	g := build(t, s, nil)
 	if _, finite := g.(suggest.Sizer).Size(); finite {
 		t.Error("1000^100 points were counted")
@@ -130,7 +121,7 @@ func TestHugeGrid(t *testing.T) {
 // the window stands.
 func TestEnqueued(t *testing.T) {
 	x := space.Parameter{Name: "x", Kind: space.Float, Low: 0.0, High: 1.0}
-	s := newSpace(t, nil, x)
+	s := suggesttest.Space(t, nil, x)
 	g := build(t, s, nil)
 	created := func(n int64, v float64) []trial.Event {
 		return []trial.Event{{Kind: trial.EventCreated, Trial: n, Point: space.Point{v}}}
@@ -163,9 +154,9 @@ func TestSize(t *testing.T) {
 		want  int64
 	}{
 		{"conditional", suggesttest.Finite(t), 12 + 12 - 3}, // m+n <= 5 excludes (2,4), (3,3), (3,4)
-		{"without constraints exactly", newSpace(t, nil, ints("a", 1, 1<<30), ints("b", 1, 1<<30)), 1 << 60},
+		{"without constraints exactly", suggesttest.Space(t, nil, ints("a", 1, 1<<30), ints("b", 1, 1<<30)), 1 << 60},
 		{"with constraints an upper bound beyond a million",
-			newSpace(t, []string{"a < b"}, ints("a", 1, 2000), ints("b", 1, 2000)), 4_000_000},
+			suggesttest.Space(t, []string{"a < b"}, ints("a", 1, 2000), ints("b", 1, 2000)), 4_000_000},
 	}
 	for _, tt := range tests {
 		n, finite := build(t, tt.space, nil).(suggest.Sizer).Size()
@@ -177,7 +168,7 @@ func TestSize(t *testing.T) {
 
 // BenchmarkSuggest walks a grid of four million points.
 func BenchmarkSuggest(b *testing.B) {
-	s := newSpace(b, nil, ints("n", 1, 2000), ints("m", 1, 2000))
+	s := suggesttest.Space(b, nil, ints("n", 1, 2000), ints("m", 1, 2000))
 	g := build(b, s, nil)
 	number := int64(0)
 	for b.Loop() {

@@ -14,15 +14,6 @@ import (
 	"github.com/gotuner/tuner/suggest/suggesttest"
 )
 
-func newSpace(t testing.TB, constraints []string, params ...space.Parameter) *space.Space {
-	t.Helper()
-	s, err := space.New(params, constraints)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 func unit(name string) space.Parameter {
 	return space.Parameter{Name: name, Kind: space.Float, Low: 0.0, High: 1.0}
 }
@@ -48,7 +39,7 @@ func ask(t testing.TB, sg suggest.Suggester, numbers ...int64) []suggest.Proposa
 
 // Choices, integers and a conditional branch get exactly their share.
 func TestSharesAreExact(t *testing.T) {
-	s := newSpace(t, nil,
+	s := suggesttest.Space(t, nil,
 		space.Parameter{Name: "fixed", Kind: space.Constant, Choices: []space.Choice{{Value: "v"}}},
 		space.Parameter{Name: "c", Kind: space.Categorical, Choices: []space.Choice{{Value: "a"}, {Value: "b"}}},
 		space.Parameter{Name: "n", Kind: space.Int, Low: int64(1), High: int64(8)},
@@ -78,7 +69,7 @@ func TestSharesAreExact(t *testing.T) {
 
 // Trial n has point n, whatever the others have, and the explanation says so.
 func TestNumberIsIndex(t *testing.T) {
-	s := newSpace(t, nil, unit("x"), unit("y"))
+	s := suggesttest.Space(t, nil, unit("x"), unit("y"))
 	one := ask(t, build(t, s), 5, 9)
 	if d := cmp.Diff(one[1:], ask(t, build(t, s), 9)); d != "" {
 		t.Error(d)
@@ -91,7 +82,7 @@ func TestNumberIsIndex(t *testing.T) {
 // What a constraint cuts off comes from later scramblings, as evenly; only where
 // next to nothing is feasible the points are random.
 func TestConstraint(t *testing.T) {
-	sg := build(t, newSpace(t, []string{"x + y <= 1"}, unit("x"), unit("y")))
+	sg := build(t, suggesttest.Space(t, []string{"x + y <= 1"}, unit("x"), unit("y")))
 	again := 0
 	for n := range int64(512) {
 		p := ask(t, sg, n)[0]
@@ -105,7 +96,7 @@ func TestConstraint(t *testing.T) {
 	if again < 240 || again > 272 { // the net halves the square but for its diagonal
 		t.Errorf("%d of 512 points were cut off", again)
 	}
-	p := ask(t, build(t, newSpace(t, []string{"x < 0.00001"}, unit("x"))), 3)[0]
+	p := ask(t, build(t, suggesttest.Space(t, []string{"x < 0.00001"}, unit("x"))), 3)[0]
 	if p.Arm != randomArm || p.Explain != nil {
 		t.Errorf("the arm of a rare point is %s, explained by %s", p.Arm, p.Explain)
 	}
@@ -113,7 +104,7 @@ func TestConstraint(t *testing.T) {
 
 // A finite space is used up without repeats, its first points by the sequence.
 func TestFinite(t *testing.T) {
-	s := newSpace(t, nil,
+	s := suggesttest.Space(t, nil,
 		space.Parameter{Name: "n", Kind: space.Int, Low: int64(1), High: int64(16)},
 		space.Parameter{Name: "m", Kind: space.Int, Low: int64(1), High: int64(16)})
 	l := suggesttest.Simulate(t.Context(), build(t, s), suggesttest.Study{Space: s, Trials: 1000})
@@ -151,7 +142,7 @@ func TestPrior(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newSpace(t, nil, tt.p)
+			s := suggesttest.Space(t, nil, tt.p)
 			low, high := s.Param(0).Low.(float64), s.Param(0).High.(float64)
 			sg := build(t, s)
 			const n = 1024
@@ -198,7 +189,7 @@ func tailShare(mean, sd, from, v float64) float64 {
 func TestPositionExtremes(t *testing.T) {
 	for _, mean := range []float64{-1e300, -1e9, -4, 0.5, 4, 1e9, 1e300} {
 		for _, sd := range []float64{1e-300, 1e-9, 0.01, 1, 1e9, 1e300} {
-			s := newSpace(t, nil, prior(unit("x"), mean, sd))
+			s := suggesttest.Space(t, nil, prior(unit("x"), mean, sd))
 			last := 0.0
 			for _, u := range []float64{0, 0x1p-53, 1e-9, 0.25, 0.5, 0.75, 1 - 0x1p-53} {
 				x := position(s.Param(0), u)
@@ -225,7 +216,7 @@ func BenchmarkSuggest(b *testing.B) {
 				}
 				params = append(params, p)
 			}
-			sg := build(b, newSpace(b, nil, params...))
+			sg := build(b, suggesttest.Space(b, nil, params...))
 			ask(b, sg, 1<<17) // the vectors are there
 			b.ReportAllocs()
 			n := int64(0)

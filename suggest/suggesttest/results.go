@@ -62,17 +62,17 @@ func (s *suite) goal(t *testing.T) {
 // spaceChange: from a new version on all points are valid there, and what was
 // tried before still counts.
 func (s *suite) spaceChange(t *testing.T) {
-	grown := build(t, nil, integer("n", 1, 5), choice("c", "a", "b"))
+	grown := Space(t, nil, integer("n", 1, 5), choice("c", "a", "b"))
 	tests := []struct {
 		name     string
 		from, to *space.Space
 		trials   int
 	}{
-		{"wider", build(t, nil, integer("n", 1, 3), choice("c", "a", "b")), grown, 8},
-		{"narrower", grown, build(t, nil, integer("n", 2, 4), choice("c", "a", "b")), 8},
+		{"wider", Space(t, nil, integer("n", 1, 3), choice("c", "a", "b")), grown, 8},
+		{"narrower", grown, Space(t, nil, integer("n", 2, 4), choice("c", "a", "b")), 8},
 		{"another parameter",
-			build(t, nil, float("x", 0, 1), integer("n", 1, 30)),
-			build(t, nil, float("x", -1, 1), integer("n", 1, 35), choice("new", "a", "b")), 40},
+			Space(t, nil, float("x", 0, 1), integer("n", 1, 30)),
+			Space(t, nil, float("x", -1, 1), integer("n", 1, 35), choice("new", "a", "b")), 40},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,12 +42,12 @@ func ordinal(name string, vs ...any) space.Parameter {
 	return space.Parameter{Name: name, Kind: space.Ordinal, Choices: choices(vs...)}
 }
 
-// build compiles a space of this package, which is known to be right.
-func build(t testing.TB, constraints []string, params ...space.Parameter) *space.Space {
+// Space compiles a space that is known to be right.
+func Space(t testing.TB, constraints []string, params ...space.Parameter) *space.Space {
 	t.Helper()
 	s, err := space.New(params, constraints)
 	if err != nil {
-		t.Fatalf("suggesttest: %v", err)
+		t.Fatalf("the space: %v", err)
 	}
 	return s
 }
@@ -57,7 +57,7 @@ func Mixed(t testing.TB) *space.Space {
 	t.Helper()
 	withPrior := float("prior", 0, 1)
 	withPrior.Prior = &space.Prior{Mean: 0.2, SD: 0.1}
-	return build(t, nil,
+	return Space(t, nil,
 		float("x", -5, 5),
 		scaled(float("lr", 1e-5, 1), space.Log),
 		scaled(float("momentum", 0.5, 0.999), space.ReverseLog),
@@ -78,7 +78,7 @@ func Mixed(t testing.TB) *space.Space {
 func Conditional(t testing.TB) *space.Space {
 	t.Helper()
 	atLeast := func(n int64) space.Condition { return space.Range{Param: "layers", Lo: n} }
-	return build(t, nil,
+	return Space(t, nil,
 		choice("opt", "sgd", "adam", "none"),
 		when(scaled(float("lr", 1e-4, 1), space.Log), space.NotIn{Param: "opt", Values: []space.Value{"none"}}),
 		when(choice("nesterov", "yes", "no"), space.In{Param: "opt", Values: []space.Value{"sgd"}}),
@@ -92,14 +92,14 @@ func Conditional(t testing.TB) *space.Space {
 // Constrained has a feasible volume of 0.1 % and a constraint on integers.
 func Constrained(t testing.TB) *space.Space {
 	t.Helper()
-	return build(t, []string{"x + y <= 0.0447", "n * m <= 12"},
+	return Space(t, []string{"x + y <= 0.0447", "n * m <= 12"},
 		float("x", 0, 1), float("y", 0, 1), integer("n", 1, 6), integer("m", 1, 6))
 }
 
 // Finite has 3*2*2 + 3*4 = 24 points, fewer by its constraint.
 func Finite(t testing.TB) *space.Space {
 	t.Helper()
-	return build(t, []string{"n + m <= 5"},
+	return Space(t, []string{"n + m <= 5"},
 		choice("kind", "a", "b"),
 		integer("n", 1, 3),
 		when(choice("c", "p", "q"), space.In{Param: "kind", Values: []space.Value{"a"}}),
@@ -118,7 +118,7 @@ func Wide(t testing.TB) *space.Space {
 			float("f"+id, 0, 1), integer("i"+id, 0, 9), choice("c"+id, "p", "q", "r"),
 			scaled(float("l"+id, 1e-6, 1), space.Log))
 	}
-	return build(t, nil, params...)
+	return Space(t, nil, params...)
 }
 
 // Spaces are all of them and some degenerate ones.
@@ -130,9 +130,9 @@ func Spaces(t testing.TB) []NamedSpace {
 		{"constrained", Constrained(t)},
 		{"finite", Finite(t)},
 		{"wide", Wide(t)},
-		{"one value each", build(t, nil, float("x", 2, 2), integer("n", 3, 3), choice("c", "only"))},
-		{"constants", build(t, nil, space.Parameter{Name: "k", Kind: space.Constant, Choices: choices(int64(1))})},
-		{"extreme ranges", build(t, nil,
+		{"one value each", Space(t, nil, float("x", 2, 2), integer("n", 3, 3), choice("c", "only"))},
+		{"constants", Space(t, nil, space.Parameter{Name: "k", Kind: space.Constant, Choices: choices(int64(1))})},
+		{"extreme ranges", Space(t, nil,
 			float("all", -1.7e308, 1.7e308), float("tiny", 0, 5e-324), float("narrow", 1, 1.0000000000000004),
 			scaled(float("decades", 1e-300, 1e300), space.Log), integer("every", -1<<63, 1<<63-1))},
 	}

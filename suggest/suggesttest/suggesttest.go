@@ -76,7 +76,7 @@ func (s *suite) mixed(t *testing.T) *space.Space {
 	if sp := Mixed(t); s.fits(sp) {
 		return sp
 	}
-	return build(t, nil,
+	return Space(t, nil,
 		float("x", -5, 5), scaled(float("lr", 1e-5, 1), space.Log), stepped(float("drop", 0, 0.5), 0.1),
 		integer("layers", 1, 30), choice("c", "a", int64(1), 2.5), ordinal("batch", int64(16), int64(32)))
 }
@@ -88,7 +88,7 @@ type config struct {
 	deterministic string
 }
 
-func (s *suite) build(t *testing.T, sp *space.Space, c config) suggest.Suggester {
+func (s *suite) build(t testing.TB, sp *space.Space, c config) suggest.Suggester {
 	t.Helper()
 	if c.goal == "" {
 		c.goal = types.Minimize
@@ -105,6 +105,14 @@ func (s *suite) build(t *testing.T, sp *space.Space, c config) suggest.Suggester
 		t.Fatalf("building %s: %v", s.alg.Name, err)
 	}
 	return sg
+}
+
+// New builds alg for a study that minimises Metric, with settings that are known to
+// be right.
+func New(t testing.TB, alg suggest.Algorithm, sp *space.Space, seed int64, settings map[string]any) suggest.Suggester {
+	t.Helper()
+	s := suite{Options: Options{Settings: settings}, alg: alg}
+	return s.build(t, sp, config{seed: seed})
 }
 
 func size(long, short int) int {
@@ -145,7 +153,7 @@ func (s *suite) ends(t *testing.T) {
 	if s.Unreached != "" {
 		t.Skip(s.Unreached)
 	}
-	sp := build(t, nil,
+	sp := Space(t, nil,
 		integer("n", 1, 6), stepped(float("x", 0, 1), 0.25), stepped(integer("odd", -3, 3), int64(2)),
 		scaled(integer("log", 1, 8), space.Log), choice("c", "a", "b", "c"), ordinal("o", int64(1), int64(10), int64(100)))
 	trials := 250
@@ -229,7 +237,7 @@ func (s *suite) rests(t *testing.T) {
 
 // exhaustion: every feasible point of a finite space once, then a clean end.
 func (s *suite) exhaustion(t *testing.T) {
-	single := build(t, nil, integer("n", 3, 3))
+	single := Space(t, nil, integer("n", 3, 3))
 	for _, n := range []NamedSpace{{"finite", Finite(t)}, {"one point", single}} {
 		for _, workers := range []int{1, 8} {
 			t.Run(fmt.Sprintf("%s, %d workers", n.Name, workers), func(t *testing.T) {
@@ -303,8 +311,8 @@ func (s *suite) pendingPoints(t *testing.T) {
 // tried again and again.
 func (s *suite) bestAtTheEnds(t *testing.T) {
 	for _, sp := range []*space.Space{
-		build(t, nil, float("x", 0, 1)),
-		build(t, nil, float("x", -2, -1), scaled(float("y", 1e-5, 1e-1), space.Log)),
+		Space(t, nil, float("x", 0, 1)),
+		Space(t, nil, float("x", -2, -1), scaled(float("y", 1e-5, 1e-1), space.Log)),
 	} {
 		l := Simulate(t.Context(), s.build(t, sp, config{seed: 3}), Study{
 			Space: sp, Trials: 60, Workers: 2, Seed: 6,
@@ -323,7 +331,7 @@ func (s *suite) bestAtTheEnds(t *testing.T) {
 
 // repeats: a study that is not deterministic goes on in an exhausted space.
 func (s *suite) repeats(t *testing.T) {
-	sp := build(t, nil, choice("c", "a", "b"))
+	sp := Space(t, nil, choice("c", "a", "b"))
 	l := Simulate(t.Context(), s.build(t, sp, config{deterministic: "no"}),
 		Study{Space: sp, Trials: 40, Workers: 3})
 	CheckLog(t, l)

@@ -67,7 +67,7 @@ func TestSteadyAllocations(t *testing.T) {
 // as at the start of a study, the others close to the best point, as later on.
 func study(b testing.TB, s *space.Space, n int) (sg suggest.Suggester, step func(p space.Point) []trial.Event) {
 	b.Helper()
-	sg = build(b, tpe.Algorithm(), s, 1, nil)
+	sg = suggesttest.New(b, tpe.Algorithm(), s, 1, nil)
 	events := suggesttest.History(b, s, n, 1)
 	low, x, active := make([]float64, s.Len()), make([]float64, s.Len()), make([]bool, s.Len())
 	for i := n / 2; i < n; i++ {

@@ -9,6 +9,7 @@ import (
 	"github.com/gotuner/tuner/api/types"
 	"github.com/gotuner/tuner/suggest"
 	"github.com/gotuner/tuner/suggest/space"
+	"github.com/gotuner/tuner/suggest/suggesttest"
 	"github.com/gotuner/tuner/suggest/tpe"
 	"github.com/gotuner/tuner/trial"
 )
@@ -44,7 +45,7 @@ func TestTheLatestResultCounts(t *testing.T) {
 			}
 			end(n, p, types.Completed, v, 27)
 		}
-		sg := build(t, tpe.Algorithm(), s, 1, nil)
+		sg := suggesttest.New(t, tpe.Algorithm(), s, 1, nil)
 		sg.Observe(events)
 		got, err := sg.Suggest(t.Context(), suggest.Request{Numbers: []int64{40, 41}})
 		if err != nil {

@@ -16,18 +16,6 @@ import (
 	"github.com/gotuner/tuner/trial"
 )
 
-func build(t testing.TB, alg suggest.Algorithm, s *space.Space, seed int64, settings map[string]any) suggest.Suggester {
-	t.Helper()
-	sg, err := suggest.New(suggest.Registry{alg}, types.Component{Name: alg.Name, Settings: settings}, suggest.Config{
-		Space: s, Seed: seed, Deterministic: "auto",
-		Objectives: []types.Objective{{Metric: suggesttest.Metric, Goal: types.Minimize}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sg
-}
-
 func cube(t testing.TB, d int, constraints ...string) *space.Space {
 	t.Helper()
 	var params []space.Parameter
@@ -70,7 +58,7 @@ func meanBest(t *testing.T, alg suggest.Algorithm, s *space.Space, n, workers in
 	const seeds = 20
 	sum := 0.0
 	for seed := range int64(seeds) {
-		l := suggesttest.Simulate(t.Context(), build(t, alg, s, seed, settings), suggesttest.Study{
+		l := suggesttest.Simulate(t.Context(), suggesttest.New(t, alg, s, seed, settings), suggesttest.Study{
 			Space: s, Trials: n, Workers: workers, Value: value, Seed: uint64(seed)})
 		suggesttest.CheckLog(t, l)
 		best := math.Inf(1)
@@ -161,7 +149,7 @@ func TestCapCostsNoRegret(t *testing.T) {
 					}
 					return f(x)
 				}
-				l := suggesttest.Simulate(t.Context(), build(t, tpe.Algorithm(), s, seed, map[string]any{"above_cap": kernels}),
+				l := suggesttest.Simulate(t.Context(), suggesttest.New(t, tpe.Algorithm(), s, seed, map[string]any{"above_cap": kernels}),
 					suggesttest.Study{Space: s, Trials: 400, Value: func(_ *space.Space, p space.Point) float64 { return at(p) }})
 				best := math.Inf(1)
 				for _, p := range l.Points() {
@@ -191,9 +179,9 @@ func TestCapCostsNoRegret(t *testing.T) {
 // same seed; then the model takes over and explains itself.
 func TestArms(t *testing.T) {
 	s := cube(t, 3)
-	l := suggesttest.Simulate(t.Context(), build(t, tpe.Algorithm(), s, 1, optuna5),
+	l := suggesttest.Simulate(t.Context(), suggesttest.New(t, tpe.Algorithm(), s, 1, optuna5),
 		suggesttest.Study{Space: s, Trials: 30, Value: sphere})
-	r := suggesttest.Simulate(t.Context(), build(t, random.Algorithm(), s, 1, nil),
+	r := suggesttest.Simulate(t.Context(), suggesttest.New(t, random.Algorithm(), s, 1, nil),
 		suggesttest.Study{Space: s, Trials: 10, Value: sphere})
 	if d := cmp.Diff(r.Points(), l.Points()[:10]); d != "" {
 		t.Errorf("start-up points: %s", d)
@@ -232,7 +220,7 @@ func TestArms(t *testing.T) {
 // With a feasible volume of 0.1 % the model still chooses.
 func TestModelUnderConstraints(t *testing.T) {
 	s := suggesttest.Constrained(t)
-	l := suggesttest.Simulate(t.Context(), build(t, tpe.Algorithm(), s, 1, nil),
+	l := suggesttest.Simulate(t.Context(), suggesttest.New(t, tpe.Algorithm(), s, 1, nil),
 		suggesttest.Study{Space: s, Trials: 100})
 	suggesttest.CheckLog(t, l)
 	chosen := 0
@@ -257,7 +245,7 @@ func TestLiarSpreads(t *testing.T) {
 	spread := func(liar bool) float64 {
 		total := 0.0
 		for seed := range int64(5) {
-			sg := build(t, tpe.Algorithm(), s, seed, map[string]any{"liar": liar})
+			sg := suggesttest.New(t, tpe.Algorithm(), s, seed, map[string]any{"liar": liar})
 			sg.Observe(events)
 			ps, err := sg.Suggest(t.Context(), suggest.Request{Numbers: numbers})
 			if err != nil {
@@ -280,7 +268,7 @@ func TestLiarSpreads(t *testing.T) {
 func TestInfeasibleRepels(t *testing.T) {
 	s := cube(t, 1)
 	below := func(state types.State) int {
-		sg := build(t, tpe.Algorithm(), s, 1, nil)
+		sg := suggesttest.New(t, tpe.Algorithm(), s, 1, nil)
 		for n := range int64(60) {
 			x := -5 + math.Mod(float64(n)*0.618, 1)*10
 			f := &trial.Finish{State: types.Completed, Values: []float64{x}, Step: -1}
