@@ -54,12 +54,12 @@ func newFleet(t *testing.T, dsn string) *fleet {
 	return l.fleet()
 }
 
-func (l *lab) fleet() *fleet {
+func (l *lab) fleet(flags ...string) *fleet {
 	l.t.Helper()
 	f := &fleet{lab: l, clients: map[string]*client.Client{}, holders: map[[3]int64]string{},
 		reports: map[[3]int64]map[int64]float64{}, finished: map[[2]int64]float64{}}
 	for i := range f.servers {
-		f.servers[i] = l.serve("127.0.0.1:0")
+		f.servers[i] = l.serve("127.0.0.1:0", flags...)
 	}
 	return f
 }
